@@ -1,0 +1,3 @@
+"""iarbench: provenance of images made by image auto-regressive models (IARs)."""
+
+__version__ = "0.1.0"
