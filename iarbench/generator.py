@@ -1,0 +1,71 @@
+"""An image auto-regressive model: a tokenizer, a transformer over its tokens, and a way to sample them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from iarbench.nn.sampling import Greedy, Streams
+from iarbench.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """``images`` uint8 (B, H, W, 3) and the ``tokens`` int64 (B, L) they were decoded from."""
+
+    images: Tensor
+    tokens: Tensor
+
+
+class Generator(ABC):
+    """One model. A family writes ``sample_tokens`` and ``training_loss``; conditions are class indices int64 (B,).
+
+    ``sampling`` holds the keyword arguments of ``sample_tokens`` that the variant uses by default.
+    """
+
+    tokenizer_class: ClassVar[type[Tokenizer]]
+    transformer_class: ClassVar[type[nn.Module]]
+
+    def __init__(self, tokenizer: Tokenizer, transformer: nn.Module, sampling: Mapping[str, Any]) -> None:
+        self.tokenizer = tokenizer
+        self.transformer: Any = transformer
+        self.sampling = dict(sampling)
+
+    @classmethod
+    def transformer_config(cls, tokenizer: Mapping[str, Any], transformer: Mapping[str, Any]) -> dict[str, Any]:
+        """The transformer's configuration, completed by what a family takes from its tokenizer's."""
+        return dict(transformer)
+
+    @classmethod
+    @abstractmethod
+    def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The transformer's configuration from the config.json of a golden folder."""
+
+    @abstractmethod
+    def sample_tokens(self, conditions: Tensor, streams: Streams | Greedy, **sampling: Any) -> Tensor:
+        """Tokens int64 (B, L); ``trace``, where given, collects the guided logits of every step."""
+
+    @abstractmethod
+    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
+        """Mean negative log-likelihood (nats a token) of tokens (B, L) under ``classes`` (B,)."""
+
+    @torch.inference_mode()
+    def sample(self, conditions: Tensor, seeds: Sequence[int]) -> Sample:
+        """One image a condition; image i depends on ``conditions[i]`` and ``seeds[i]``, not on the batch.
+
+        Images are decoded one by one: a convolution's rounding may depend on the batch size, and one grey level
+        more or less would give the image another hash.
+        """
+        tokens = self.sample_tokens(conditions, Streams(seeds), **self.sampling)
+        decoded = [self.tokenizer.decode(self.tokenizer.lookup(row[None])) for row in tokens]
+        return Sample(to_uint8(torch.cat(decoded)), tokens)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images float (B, 3, H, W) in [0, 1] to uint8 (B, H, W, 3), rounded to the nearest level."""
+    return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1)

@@ -1,0 +1,52 @@
+"""What the families' transformers share: the key-value cache, RMSNorm and two-dimensional rotary positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class KVCache:
+    """Keys and values of the positions seen so far, one pair a layer; each tensor is (B, heads, positions, head_dim)."""
+
+    def __init__(self) -> None:
+        self._layers: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append the new positions of ``layer`` and return all of them."""
+        if layer in self._layers:
+            past_k, past_v = self._layers[layer]
+            k, v = torch.cat([past_k, k], dim=2), torch.cat([past_v, v], dim=2)
+        self._layers[layer] = (k, v)
+        return k, v
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) over the last dimension, computed in float32, times a weight."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(x) * self.weight
+
+
+def rotary_2d(rows: Tensor, columns: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (L, head_dim/2) of positions given by ``rows`` and ``columns`` (L,).
+
+    The first half of the channel pairs turns with the row, the second with the column; within each half pair j has
+    frequency base^(-2j / (head_dim/2)).
+    """
+    half = head_dim // 2
+    frequencies = base ** (-torch.arange(0, half, 2)[: half // 2].float() / half)
+    angles = torch.cat([rows.float()[:, None] * frequencies, columns.float()[:, None] * frequencies], dim=-1)
+    return angles.cos(), angles.sin()
+
+
+def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate adjacent channel pairs of x (..., L, head_dim) by the angles behind ``cos`` and ``sin`` (L, head_dim/2)."""
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], dim=-1).flatten(-2).type_as(x)

@@ -1,0 +1,61 @@
+"""The image tokenizer of an IAR: encoder, quantiser and decoder behind one interface in [0, 1].
+
+Symbols follow Data Provenance for Image Auto-Regressive Generation (arXiv 2606.28386): ``f`` is the encoder's
+continuous feature map, ``f_Z`` its nearest point made of codebook entries, ``D`` the decoder.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """``tokens`` int64 (B, L) and the codebook features they stand for, float32 (B, C, h, w)."""
+
+    tokens: Tensor
+    features: Tensor
+
+
+class Tokenizer(nn.Module, ABC):
+    """What a family writes: ``encode_native``, ``decode_native``, ``quantize`` and ``lookup``.
+
+    ``image_size`` is the side of the square images in pixels. ``native_range`` is the pixel range the released
+    weights were trained on; the public methods hide it.
+    """
+
+    image_size: int
+    native_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    capabilities: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})
+    #: submodules that inverse fine-tuning trains (arXiv 2606.28386, appendix C); the rest stays frozen
+    inverse_modules: ClassVar[tuple[str, ...]] = ("encoder",)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images float32 (B, 3, H, W) in [0, 1] to features (B, C, h, w)."""
+        low, high = self.native_range
+        return self.encode_native(images * (high - low) + low)
+
+    def decode(self, features: Tensor) -> Tensor:
+        """Features (B, C, h, w) to images float32 (B, 3, H, W), clamped to [0, 1]."""
+        low, high = self.native_range
+        return ((self.decode_native(features) - low) / (high - low)).clamp(0, 1)
+
+    @abstractmethod
+    def encode_native(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in ``native_range`` to features (B, C, h, w)."""
+
+    @abstractmethod
+    def decode_native(self, features: Tensor) -> Tensor:
+        """Features (B, C, h, w) to images (B, 3, H, W) around ``native_range``, not clamped."""
+
+    @abstractmethod
+    def quantize(self, features: Tensor) -> Quantized:
+        """The nearest codebook features of ``features`` (B, C, h, w), by the family's own quantiser."""
+
+    @abstractmethod
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """Codebook features float32 (B, C, h, w) of tokens int64 (B, L): ``f_Z`` of a stored image."""
