@@ -1,0 +1,100 @@
+"""Comparing the names and shapes of our full-size models with a manifest of the released files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from iarbench.checks.goldens import family_class
+from iarbench.errors import UserError
+
+#: the modules that one released file fills, with the prefix of their tensors' names in it
+Parts = list[tuple[str, nn.Module]]
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What a released file and our modules disagree about; ``problems`` is empty when they fit."""
+
+    file: str
+    tensors: int
+    parameters: int
+    dropped: int
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        text = f"{self.tensors} tensors, {self.parameters:,} parameters, {self.dropped} computed here instead of loaded"
+        if not self.problems:
+            return f"ok   {self.file}: {text}"
+        return f"OVER {self.file}: {len(self.problems)} of {text}: " + "; ".join(self.problems[:5])
+
+
+def check_manifest(path: Path) -> Iterator[FileReport]:
+    """Build every model of a manifest on the meta device, where it takes no memory, and compare. Raises UserError."""
+    try:
+        manifest = json.loads(path.read_text())
+        family, files = manifest["family"], manifest["files"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is not a manifest ({error})") from None
+    if family not in FAMILIES:
+        raise UserError(f"{path}: unknown family {family!r}; known: {', '.join(FAMILIES)}")
+    for name, entry in files.items():
+        with torch.device("meta"):
+            parts = FAMILIES[family](entry["hyperparameters"])
+        yield _compare(name, entry["tensors"], parts)
+
+
+def _compare(file: str, tensors: list[dict[str, Any]], parts: Parts) -> FileReport:
+    want = {f"{prefix}{key}": tuple(t.shape) for prefix, module in parts for key, t in module.state_dict().items()}
+    found: dict[str, tuple[int, ...]] = {}
+    dropped = parameters = 0
+    for tensor in tensors:
+        own = _own_name(tensor["name"], parts)
+        if own is None:
+            dropped += 1
+            continue
+        found[own] = tuple(tensor["shape"])
+        parameters += torch.Size(tensor["shape"]).numel()
+    problems = [f"{name} is not in the file" for name in want.keys() - found.keys()]
+    problems += [f"{name} has no place in the model" for name in found.keys() - want.keys()]
+    problems += [
+        f"{name} is {found[name]} in the file and {want[name]} in the model"
+        for name in want.keys() & found.keys()
+        if want[name] != found[name]
+    ]
+    return FileReport(file, len(tensors), parameters, dropped, tuple(sorted(problems)))
+
+
+def _own_name(name: str, parts: Parts) -> str | None:
+    for prefix, module in parts:
+        if name.startswith(prefix):
+            own = module.released_key(name.removeprefix(prefix))  # type: ignore[operator]
+            return None if own is None else prefix + own
+    return name
+
+
+def _llamagen(sizes: Mapping[str, Any]) -> Parts:
+    family = family_class("llamagen")
+    if "codebook_size" in sizes:
+        return [("", family.tokenizer_class(sizes, 256))]
+    return [("", family.transformer_class(sizes))]
+
+
+def _var(sizes: Mapping[str, Any]) -> Parts:
+    family = family_class("var")
+    if "v_patch_nums" in sizes:
+        return [("", family.tokenizer_class(sizes, 256))]
+    ours = {"dim": sizes["embed_dim"], "heads": sizes["num_heads"], "vocab_size": sizes["V"], "z_channels": sizes["Cvae"]}
+    return [("", family.transformer_class({**sizes, **ours}))]
+
+
+FAMILIES: dict[str, Callable[[Mapping[str, Any]], Parts]] = {
+    "llamagen": _llamagen,
+    "var": _var,
+}
