@@ -1,0 +1,50 @@
+"""Reconstruction and adversarial losses of tokenizer training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
+    """L1 + 0.5 MSE + 0.5 L1 of the horizontal and vertical differences, over images (B, 3, H, W) in [-1, 1]."""
+    error = output - target
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges
+
+
+class PatchDiscriminator(nn.Module):
+    """Scores overlapping patches of an image as real (high) or decoded (low) (Isola et al. 2017, section 3.2.2).
+
+    Spectral normalisation keeps it Lipschitz, so that a small decoder is not overwhelmed.
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        widths = (3, width, 2 * width, 4 * width)
+        self.layers = nn.ModuleList(
+            spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1))
+            for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.head = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Images (B, 3, H, W) in [-1, 1] to patch scores (B, 1, h, w) and the features of each layer."""
+        features = []
+        h = images
+        for layer in self.layers:
+            h = F.leaky_relu(layer(h), 0.2)
+            features.append(h)
+        return self.head(h), features
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss on patch scores."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def feature_matching(fake: list[Tensor], real: list[Tensor]) -> Tensor:
+    """Mean L1 distance of discriminator features, the small zoo's stand-in for a perceptual loss."""
+    return torch.stack([F.l1_loss(a, b.detach()) for a, b in zip(fake, real, strict=True)]).mean()

@@ -1,0 +1,125 @@
+"""Training a transformer on the tokens of a frozen tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from iarbench.generator import Generator
+from iarbench.tokenizer import Tokenizer
+from iarbench.training.data import TrainingImages
+from iarbench.training.progress import Progress, resume, save_atomically, set_lr, snapshot
+from iarbench.training.schedule import cosine
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerRecipe:
+    """Numbers of one training; steps are batches."""
+
+    steps: int = 8000
+    batch: int = 64
+    lr: float = 1.5e-3
+    weight_decay: float = 0.05
+    class_dropout: float = 0.1
+    views: int = 4  # augmented versions of each image that are tokenized once, before training
+    held_out: float = 0.03
+    seed: int = 0
+
+
+def select_classes(images: TrainingImages, labels: Sequence[int]) -> TrainingImages:
+    """Only the images of the given ``labels``, renumbered 0, 1, ... in their order."""
+    rank = torch.full((int(images.labels.max()) + 1,), -1)
+    rank[torch.tensor(list(labels))] = torch.arange(len(labels))
+    chosen = rank[images.labels] >= 0
+    return TrainingImages(images.pixels[chosen], rank[images.labels[chosen]])
+
+
+@torch.inference_mode()
+def tokenize(tokenizer: Tokenizer, pixels: Tensor, views: int, seed: int) -> Tensor:
+    """Tokens int64 (views, N, L) of uint8 pixels (N, 3, S, S).
+
+    View 0 is the image, view 1 its mirror image, later ones random crops of at least 80 % of the side, mirrored by
+    chance.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    progress = Progress("tokenize", views * len(pixels))
+    rows, done = [], 0
+    for view in range(views):
+        parts = []
+        for batch in pixels.split(100):
+            images = _view(batch.float() / 255, view, generator)
+            parts.append(tokenizer.quantize(tokenizer.encode(images)).tokens)
+            done += len(batch)
+            progress.show(done)
+        rows.append(torch.cat(parts))
+    return torch.stack(rows)
+
+
+def _view(images: Tensor, view: int, generator: torch.Generator) -> Tensor:
+    if view == 0:
+        return images
+    if view == 1:
+        return images.flip(-1)
+    side = images.shape[-1]
+    out = []
+    for image in images:
+        crop = int(torch.randint(int(0.8 * side), side + 1, (), generator=generator))
+        top, left = (int(torch.randint(0, side - crop + 1, (), generator=generator)) for _ in range(2))
+        piece = image[None, :, top : top + crop, left : left + crop]
+        piece = nn.functional.interpolate(piece, size=(side, side), mode="bicubic", antialias=True).clamp(0, 1)
+        out.append(piece.flip(-1) if torch.rand((), generator=generator) < 0.5 else piece)
+    return torch.cat(out)
+
+
+def train_transformer(
+    generator: Generator, tokens: Tensor, labels: Tensor, recipe: TransformerRecipe, state: Path
+) -> float:
+    """Train ``generator.transformer`` in place on tokens (views, N, L); returns the held-out loss, nats a token.
+
+    Resumes from ``state`` where it exists.
+    """
+    torch.manual_seed(recipe.seed)
+    model = generator.transformer.train()
+    decay = [p for p in model.parameters() if p.ndim >= 2]
+    plain = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.95))
+    start = resume(state, asdict(recipe), model, optimizer)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(recipe.seed))
+    held = max(int(len(labels) * recipe.held_out), 1)
+    test, train = order[:held], order[held:]
+    progress, loss_mean = Progress("transformer", recipe.steps, start), 0.0
+    for step in range(start, recipe.steps):
+        set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
+        rows = train[torch.randint(len(train), (recipe.batch,))]
+        classes = labels[rows].masked_fill(torch.rand(recipe.batch) < recipe.class_dropout, model.null_class)
+        batch = tokens[torch.randint(len(tokens), (recipe.batch,)), rows]
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = generator.training_loss(batch, classes)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss_mean = loss.item() if step == start else 0.98 * loss_mean + 0.02 * loss.item()
+        if (step + 1) % 500 == 0 or step + 1 == recipe.steps:
+            held_out = evaluate(generator, tokens[0, test], labels[test])
+            progress.show(step + 1, loss=loss_mean, held_out=held_out)
+            save_atomically(snapshot(step + 1, asdict(recipe), model, optimizer), state)
+        progress.show(step + 1, loss=loss_mean)
+    return evaluate(generator, tokens[0, test], labels[test])
+
+
+@torch.inference_mode()
+def evaluate(generator: Generator, tokens: Tensor, labels: Tensor) -> float:
+    """Mean loss in nats a token."""
+    model = generator.transformer.eval()
+    losses = [
+        generator.training_loss(t, c).item() * len(t)
+        for t, c in zip(tokens.split(64), labels.split(64), strict=True)
+    ]
+    model.train()
+    return sum(losses) / len(tokens)

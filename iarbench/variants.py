@@ -1,0 +1,129 @@
+"""What generators exist: the variants described in ``generators/*.yaml``, read without torch."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from iarbench.errors import UserError
+from iarbench.registry import unknown
+
+ENCODERS = ("original", "inverse", "inverse-aug")
+
+
+class WeightFile(BaseModel):
+    """Where one weight file is: beside its YAML (``path``) or on the Hugging Face Hub (``repo`` and ``file``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str | None = None
+    """file name inside the folder of the YAML"""
+    repo: str | None = None
+    file: str | None = None
+    revision: str | None = None
+    """commit of the Hub repository; None follows its main branch"""
+    url: str | None = None
+    """page to download from by hand, for weights that are on no hub"""
+    wrappers: tuple[str, ...] = ()
+    """keys of a PyTorch file under which the state dict may lie; the first present counts"""
+    sha256: str | None = None
+    size: str | None = None
+    """about how large it is, for the message when it cannot be fetched"""
+
+    @property
+    def name(self) -> str:
+        """The bare file name, which ``--weights DIR`` is searched for."""
+        return Path(self.path or self.file or "").name
+
+
+class Variant(BaseModel):
+    """One model that can be a target or make images."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    family: str
+    code: str
+    """``module:Class`` of the family's Generator"""
+    folder: Path
+    """folder of the YAML, where ``path`` files lie"""
+    image_size: int
+    """side of its images in pixels"""
+    tokenizer: dict[str, Any]
+    transformer: dict[str, Any]
+    files: dict[str, WeightFile]
+    sampling: dict[str, dict[str, Any]]
+    """named sampling settings; ``default`` is used unless another is asked for"""
+    classes: tuple[str, ...] | None = None
+    """names of its classes where they are not ImageNet's 1,000"""
+    shares_tokenizer_with: tuple[str, ...] = ()
+    finetune: dict[str, Any] = Field(default_factory=dict)
+    """numbers of the inverse encoder's training that differ from the recipe's"""
+    licence: str
+    citation: str
+    card: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes a condition can name."""
+        return len(self.classes) if self.classes else 1000
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The encoders this variant can be scored with."""
+        return tuple(e for e in ENCODERS if e == "original" or e in self.files)
+
+
+def _folders() -> list[Path]:
+    import iarbench.generators
+
+    own = [Path(folder) for folder in iarbench.generators.__path__]
+    third = [Path(str(entry.load())) for entry in entry_points(group="iarbench.generators")]
+    return own + third
+
+
+@cache
+def _all() -> dict[str, Variant]:
+    found: dict[str, Variant] = {}
+    for folder in _folders():
+        for path in sorted(folder.glob("*.yaml")):
+            for variant in read_family(path):
+                if variant.name in found:
+                    raise UserError(f"generator {variant.name} is described twice; the second time in {path}")
+                found[variant.name] = variant
+    return found
+
+
+def read_family(path: Path) -> list[Variant]:
+    """The variants of one family's YAML; keys beside ``variants`` are defaults for each of them. Raises UserError."""
+    try:
+        text = yaml.safe_load(path.read_text())
+        variants = text.pop("variants")
+    except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f"{path} is not a generator description ({str(error).splitlines()[0]})") from None
+    result = []
+    for name, own in variants.items():
+        try:
+            result.append(Variant(**{"folder": path.parent, **text, **own, "name": name}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"{path}, variant {name}: {where}: {first['msg']}") from None
+    return result
+
+
+def names() -> list[str]:
+    """Every known generator, in alphabetical order."""
+    return sorted(_all())
+
+
+def get(name: str) -> Variant:
+    """The variant called ``name``. Raises UserError that lists the near ones."""
+    if name not in _all():
+        raise UserError(unknown("generator", name, names()))
+    return _all()[name]
