@@ -62,9 +62,7 @@ class LlamaGenTokenizer(Tokenizer):
 
     def released_key(self, name: str) -> str | None:
         """Our name of a tensor in the released files, whose decoder blocks count from the lowest resolution."""
-        name = re.sub(
-            r"^decoder\.conv_blocks\.(\d+)", lambda m: f"decoder.up.{self.levels - 1 - int(m[1])}", name
-        )
+        name = re.sub(r"^decoder\.conv_blocks\.(\d+)", lambda m: f"decoder.up.{self.levels - 1 - int(m[1])}", name)
         return _rename_tokenizer(name)
 
 
@@ -113,23 +111,24 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Pre-norm attention and feed-forward."""
 
-    def __init__(self, dim: int, heads: int, hidden: int, eps: float) -> None:
+    def __init__(self, dim: int, heads: int, hidden: int, eps: float, dropout: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.attention = Attention(dim, heads)
         self.feed_forward = FeedForward(dim, hidden)
         self.attention_norm = RMSNorm(dim, eps)
         self.ffn_norm = RMSNorm(dim, eps)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None, layer: int) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), cos, sin, cache, layer)
-        return x + self.feed_forward(self.ffn_norm(x))
+        x = x + self.dropout(self.attention(self.attention_norm(x), cos, sin, cache, layer))
+        return x + self.dropout(self.feed_forward(self.ffn_norm(x)))
 
 
 class LlamaGenTransformer(nn.Module):
     """A Llama over [class, token 0, token 1, ...]; output i is the distribution of token i.
 
     ``config``: dim, n_layer, n_head, vocab_size, block_size, num_classes, and optionally multiple_of, rope_base,
-    norm_eps, class_dropout_prob, dropout (the last two act in training alone).
+    norm_eps and dropout (training alone).
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -138,18 +137,19 @@ class LlamaGenTransformer(nn.Module):
         if config.get("n_kv_head") not in (None, heads):
             raise ValueError(f"n_kv_head={config['n_kv_head']}: grouped queries are in no released LlamaGen c2i model")
         hidden = -(-int(8 * dim / 3) // multiple) * multiple
-        eps = config.get("norm_eps", 1e-5)
+        eps, dropout = config.get("norm_eps", 1e-5), config.get("dropout", 0.0)
         self.null_class = config["num_classes"]
         self.cls_embedding = nn.ModuleDict({"embedding_table": nn.Embedding(self.null_class + 1, dim)})
         self.tok_embeddings = nn.Embedding(config["vocab_size"], dim)
-        self.layers = nn.ModuleList(Block(dim, heads, hidden, eps) for _ in range(config["n_layer"]))
+        self.layers = nn.ModuleList(Block(dim, heads, hidden, eps, dropout) for _ in range(config["n_layer"]))
         self.norm = RMSNorm(dim, eps)
         self.output = nn.Linear(dim, config["vocab_size"], bias=False)
-        self.dropout = nn.Dropout(config.get("dropout", 0.0))
         self.length = config["block_size"]
         side = int(self.length**0.5)
         cell = torch.arange(self.length)
         cos, sin = rotary_2d(cell // side, cell % side, dim // heads, config.get("rope_base", 10000))
+        self.cos: Tensor
+        self.sin: Tensor
         # The released models rotate the class slot by (0, 0) instead of (1, 0): its query and key vanish.
         self.register_buffer("cos", F.pad(cos, (0, 0, 1, 0)), persistent=False)
         self.register_buffer("sin", F.pad(sin, (0, 0, 1, 0)), persistent=False)
@@ -167,7 +167,6 @@ class LlamaGenTransformer(nn.Module):
         x = self.tok_embeddings(tokens)
         if classes is not None:
             x = torch.cat([self.cls_embedding["embedding_table"](classes)[:, None], x], dim=1)
-        x = self.dropout(x)
         cos, sin = self.cos[start : start + x.shape[1]], self.sin[start : start + x.shape[1]]
         for i, layer in enumerate(self.layers):
             x = layer(x, cos, sin, cache, i)

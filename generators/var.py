@@ -112,9 +112,12 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Attention and feed-forward, scaled, shifted and gated by the class (adaptive layer norm)."""
 
-    def __init__(self, dim: int, heads: int, hidden: int, eps: float, shared_modulation: bool) -> None:
+    def __init__(
+        self, dim: int, heads: int, hidden: int, eps: float, shared_modulation: bool, dropout: float
+    ) -> None:
         super().__init__()
         self.dim, self.eps = dim, eps
+        self.dropout = nn.Dropout(dropout)
         self.attn = SelfAttention(dim, heads)
         self.ffn = FeedForward(dim, hidden)
         if shared_modulation:
@@ -127,9 +130,9 @@ class Block(nn.Module):
         modulation = self.ada_gss + cond if hasattr(self, "ada_gss") else self.ada_lin(cond).view(-1, 1, 6, self.dim)
         gamma1, gamma2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
         h = F.layer_norm(x, (self.dim,), eps=self.eps) * (scale1 + 1) + shift1
-        x = x + gamma1 * self.attn(h, mask, cache, layer)
+        x = x + gamma1 * self.dropout(self.attn(h, mask, cache, layer))
         h = F.layer_norm(x, (self.dim,), eps=self.eps) * (scale2 + 1) + shift2
-        return x + gamma2 * self.ffn(h)
+        return x + gamma2 * self.dropout(self.ffn(h))
 
 
 class ClassHead(nn.Module):
@@ -149,7 +152,7 @@ class VARTransformer(nn.Module):
     """Predicts all tokens of a scale at once from the coarser scales.
 
     ``config``: dim (or embed_dim), depth, heads (or num_heads), num_classes, patch_nums, vocab_size, z_channels, and
-    optionally mlp_ratio, norm_eps, shared_aln.
+    optionally mlp_ratio, norm_eps, shared_aln and dropout (training alone).
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -167,9 +170,12 @@ class VARTransformer(nn.Module):
         if shared:
             self.shared_ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         hidden = round(dim * config.get("mlp_ratio", 4.0))
-        self.blocks = nn.ModuleList(Block(dim, heads, hidden, eps, shared) for _ in range(config["depth"]))
+        dropout = config.get("dropout", 0.0)
+        self.blocks = nn.ModuleList(Block(dim, heads, hidden, eps, shared, dropout) for _ in range(config["depth"]))
         self.head_nm = ClassHead(dim, eps)
         self.head = nn.Linear(dim, config["vocab_size"])
+        self.level: Tensor
+        self.visible: Tensor
         self.register_buffer("level", level, persistent=False)
         self.register_buffer("visible", level[:, None] >= level[None, :], persistent=False)  # (L, L)
 

@@ -32,7 +32,7 @@ class Generator(ABC):
     transformer_class: ClassVar[type[nn.Module]]
 
     def __init__(self, tokenizer: Tokenizer, transformer: nn.Module, sampling: Mapping[str, Any]) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer: Any = tokenizer
         self.transformer: Any = transformer
         self.sampling = dict(sampling)
 
@@ -47,8 +47,11 @@ class Generator(ABC):
         """The transformer's configuration from the config.json of a golden folder."""
 
     @abstractmethod
-    def sample_tokens(self, conditions: Tensor, streams: Streams | Greedy, **sampling: Any) -> Tensor:
-        """Tokens int64 (B, L); ``trace``, where given, collects the guided logits of every step."""
+    def sample_tokens(self, conditions: Tensor, streams: Streams | Greedy, *args: Any, **sampling: Any) -> Tensor:
+        """Tokens int64 (B, L) for conditions (B,), drawn from ``streams``.
+
+        A family names its own sampling settings; ``trace``, where given, collects the guided logits of every step.
+        """
 
     @abstractmethod
     def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:

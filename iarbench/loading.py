@@ -58,7 +58,9 @@ def load_inverse(tokenizer: Tokenizer, path: Path) -> None:
     """
     state = read_state(path)
     for i, name in enumerate(tokenizer.inverse_modules):
-        state = {k.replace(f"module{i}.", f"{name}.", 1) if k.startswith(f"module{i}.") else k: v for k, v in state.items()}
+        state = {
+            k.replace(f"module{i}.", f"{name}.", 1) if k.startswith(f"module{i}.") else k: v for k, v in state.items()
+        }
     frozen = {k: v for k, v in tokenizer.state_dict().items() if k.split(".")[0] not in tokenizer.inverse_modules}
     load_released(tokenizer, {**frozen, **state}, str(path))
 

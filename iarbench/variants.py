@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iarbench.errors import UserError
-from iarbench.registry import unknown
+from iarbench.registry import did_you_mean
 
 ENCODERS = ("original", "inverse", "inverse-aug")
 
@@ -80,11 +81,13 @@ class Variant(BaseModel):
 
 
 def _folders() -> list[Path]:
+    """Ours, those of installed packages (entry points that load to a folder), and those of $IARBENCH_GENERATORS."""
     import iarbench.generators
 
     own = [Path(folder) for folder in iarbench.generators.__path__]
     third = [Path(str(entry.load())) for entry in entry_points(group="iarbench.generators")]
-    return own + third
+    mine = [Path(folder) for folder in os.environ.get("IARBENCH_GENERATORS", "").split(os.pathsep) if folder]
+    return own + third + mine
 
 
 @cache
@@ -125,5 +128,5 @@ def names() -> list[str]:
 def get(name: str) -> Variant:
     """The variant called ``name``. Raises UserError that lists the near ones."""
     if name not in _all():
-        raise UserError(unknown("generator", name, names()))
+        raise UserError(did_you_mean("generator", name, names()))
     return _all()[name]

@@ -37,10 +37,16 @@ def weights_hash(variant: Variant, encoder: str, weights_dir: Path | None = None
 
 def _digest(variant: Variant, part: str, weights_dir: Path | None) -> str:
     # The file's own bytes count, not the digest its YAML claims: weights may lie in --weights DIR.
-    return sha256_file(locate(variant, part, weights_dir))
+    path = locate(variant, part, weights_dir)
+    return _remembered(path, path.stat().st_mtime_ns)
 
 
 @cache
+def _remembered(path: Path, changed: int) -> str:
+    """The file's hash, computed once as long as the file does not change."""
+    return sha256_file(path)
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal, read in blocks."""
     with path.open("rb") as file:

@@ -129,7 +129,7 @@ def _var(golden: Golden) -> dict[str, Tensor]:
     from iarbench.generators.var import next_scale_inputs
 
     model, io = golden.model, golden.tensors
-    quantizer: Any = model.tokenizer.quantizer
+    quantizer = model.tokenizer.quantizer
     y = io["ar_cond"]
     null = torch.full_like(y, model.transformer.null_class)
     tokens = model.tokenizer.quantize(model.tokenizer.encode_native(io["images"])).tokens
@@ -149,7 +149,7 @@ def _var(golden: Golden) -> dict[str, Tensor]:
 def _optimised(golden: Golden, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The reference's token search from an image's features and from ``optim_gen_f``, and the signals with it."""
     model, io, settings = golden.model, golden.tensors, golden.config["optimised_quant"]
-    quantizer: Any = model.tokenizer.quantizer
+    quantizer = model.tokenizer.quantizer
     result: dict[str, Tensor] = {}
     for case, f in (("image", own["f"]), ("gen", io["optim_gen_f"])):
         tokens = quantizer(f)[0]

@@ -90,7 +90,12 @@ def _var(sizes: Mapping[str, Any]) -> Parts:
     family = family_class("var")
     if "v_patch_nums" in sizes:
         return [("", family.tokenizer_class(sizes, 256))]
-    ours = {"dim": sizes["embed_dim"], "heads": sizes["num_heads"], "vocab_size": sizes["V"], "z_channels": sizes["Cvae"]}
+    ours = {
+        "dim": sizes["embed_dim"],
+        "heads": sizes["num_heads"],
+        "vocab_size": sizes["V"],
+        "z_channels": sizes["Cvae"],
+    }
     return [("", family.transformer_class({**sizes, **ours}))]
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class KVCache:
-    """Keys and values of the positions seen so far, one pair a layer; each tensor is (B, heads, positions, head_dim)."""
+    """Keys and values (B, heads, positions, head_dim) of the positions seen so far, one pair a layer."""
 
     def __init__(self) -> None:
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
@@ -47,6 +47,6 @@ def rotary_2d(rows: Tensor, columns: Tensor, head_dim: int, base: float) -> tupl
 
 
 def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate adjacent channel pairs of x (..., L, head_dim) by the angles behind ``cos`` and ``sin`` (L, head_dim/2)."""
+    """Rotate adjacent channel pairs of x (..., L, head_dim) by angles given as ``cos`` and ``sin`` (L, head_dim/2)."""
     even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack([even * cos - odd * sin, odd * cos + even * sin], dim=-1).flatten(-2).type_as(x)

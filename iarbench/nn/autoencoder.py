@@ -20,6 +20,7 @@ class AutoencoderConfig:
 
     ``attention_levels`` are indices into ``ch_mult`` (0 = full resolution) that get self-attention after each
     residual block. ``fused_qkv`` says whether a checkpoint keeps query, key and value in one 1x1 convolution.
+    ``halvings`` is how many levels, from 0 on, end at half the side (None: all but the last).
     ``silu_as_product`` computes SiLU as x * sigmoid(x), whose rounding differs from the fused form: official code that
     does so is matched to the last bit, and an encoder applied twice amplifies the difference to 1.6e-4 otherwise.
     """
@@ -35,15 +36,26 @@ class AutoencoderConfig:
     norm_groups: int = 32
     norm_eps: float = 1e-6
     silu_as_product: bool = False
+    halvings: int | None = None
 
     def silu(self, x: Tensor) -> Tensor:
         """The activation, computed the way the family's official code does."""
         return x * torch.sigmoid(x) if self.silu_as_product else F.silu(x)
 
+    def norm(self, channels: int) -> nn.GroupNorm:
+        """The group norm over ``channels``; the releases fall back to 24 groups where theirs do not divide them."""
+        groups = self.norm_groups if channels % self.norm_groups == 0 else 24
+        return nn.GroupNorm(groups, channels, eps=self.norm_eps)
+
+    @property
+    def resampled_levels(self) -> int:
+        """How many levels end with a change of resolution."""
+        return len(self.ch_mult) - 1 if self.halvings is None else self.halvings
+
     @property
     def downsampling(self) -> int:
         """Side of the image over side of the feature map."""
-        return int(2 ** (len(self.ch_mult) - 1))
+        return int(2**self.resampled_levels)
 
 
 class ResBlock(nn.Module):
@@ -52,9 +64,9 @@ class ResBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, config: AutoencoderConfig) -> None:
         super().__init__()
         self.silu = config.silu
-        self.norm1 = nn.GroupNorm(config.norm_groups, c_in, eps=config.norm_eps)
+        self.norm1 = config.norm(c_in)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
-        self.norm2 = nn.GroupNorm(config.norm_groups, c_out, eps=config.norm_eps)
+        self.norm2 = config.norm(c_out)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         if c_in != c_out:
             self.nin_shortcut = nn.Conv2d(c_in, c_out, 1)
@@ -70,7 +82,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, config: AutoencoderConfig) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(config.norm_groups, channels, eps=config.norm_eps)
+        self.norm = config.norm(channels)
         if config.fused_qkv:
             self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         else:
@@ -136,9 +148,9 @@ class Level(nn.Module):
             x = block(x)
             if len(self.attn):
                 x = self.attn[i](x)
-        if hasattr(self, "downsample"):
-            return self.downsample(x)
-        return self.upsample(x) if hasattr(self, "upsample") else x
+        for resample in (getattr(self, "downsample", None), getattr(self, "upsample", None)):
+            x = x if resample is None else resample(x)
+        return x
 
 
 class Encoder(nn.Module):
@@ -149,16 +161,16 @@ class Encoder(nn.Module):
         self.silu = config.silu
         self.conv_in = nn.Conv2d(config.in_channels, config.ch, 3, padding=1)
         self.down = nn.ModuleList()
-        channels, last = config.ch, len(config.ch_mult) - 1
+        channels = config.ch
         for i, mult in enumerate(config.ch_mult):
             width = config.ch * mult
             level = Level(channels, width, config.num_res_blocks, i in config.attention_levels, config)
-            if i != last:
+            if i < config.resampled_levels:
                 level.downsample = Downsample(width)
             self.down.append(level)
             channels = width
         self.mid = Middle(channels, config)
-        self.norm_out = nn.GroupNorm(config.norm_groups, channels, eps=config.norm_eps)
+        self.norm_out = config.norm(channels)
         self.conv_out = nn.Conv2d(channels, config.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -185,12 +197,12 @@ class Decoder(nn.Module):
         for i in reversed(range(len(config.ch_mult))):
             width = config.ch * config.ch_mult[i]
             level = Level(channels, width, config.num_res_blocks + 1, i in config.attention_levels, config)
-            if i != 0:
+            if 0 < i <= config.resampled_levels:
                 level.upsample = Upsample(width)
             levels.insert(0, level)
             channels = width
         self.up = nn.ModuleList(levels)
-        self.norm_out = nn.GroupNorm(config.norm_groups, channels, eps=config.norm_eps)
+        self.norm_out = config.norm(channels)
         self.conv_out = nn.Conv2d(channels, config.in_channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -30,7 +30,9 @@ def read_state(path: Path, wrappers: Sequence[str] = ()) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0][:160]
-        raise UserError(f"cannot read weights from {path} ({reason}): the file is damaged or not a weight file") from None
+        raise UserError(
+            f"cannot read weights from {path} ({reason}): the file is damaged or not a weight file"
+        ) from None
     for key in wrappers:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
@@ -80,4 +82,3 @@ def load_released(module: nn.Module, state: Mapping[str, Tensor], origin: str) -
         shown = "; ".join(sorted(problems)[:3])
         raise UserError(f"{origin} does not fit {type(module).__name__} ({len(problems)} tensors, e.g. {shown})")
     module.load_state_dict(own)
-

@@ -42,12 +42,13 @@ def reference_search(
         logits.scatter_(-1, t.unsqueeze(-1), INITIAL_LOGIT).requires_grad_(True)
     optimizer = torch.optim.Adam(free, lr=lr)
     with torch.no_grad():
-        hard = sum(quantizer.upsampled(codebook[t], k) for k, t in enumerate(start) if k >= fixed_from)
+        fixed = [quantizer.upsampled(codebook[t], k) for k, t in enumerate(start) if k >= fixed_from]
+        rest = f - torch.stack(fixed).sum(0) if fixed else f
     for step in range(iterations):
         now = tau[0] * (tau[1] / tau[0]) ** (step / max(iterations - 1, 1))
         with torch.enable_grad():
-            soft = sum(quantizer.upsampled((z / now).softmax(-1) @ codebook, k) for k, z in enumerate(free))
-            loss = 0.5 * F.mse_loss(soft + hard, f)
+            soft = [quantizer.upsampled((z / now).softmax(-1) @ codebook, k) for k, z in enumerate(free)]
+            loss = 0.5 * F.mse_loss(torch.stack(soft).sum(0), rest)
             grads = torch.autograd.grad(loss, free)
         for logits, grad in zip(free, grads, strict=True):
             logits.grad = grad

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 from torch import Tensor
+
+from iarbench.decode import decode_rgb
+from iarbench.errors import UserError
+from iarbench.preprocess import Preprocess
+from iarbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +25,29 @@ class TrainingImages:
 
 
 def load_parquet(path: Path, size: int, label_column: str = "label") -> TrainingImages:
-    """Decode every image of a Parquet file; pictures of another size are resized and centre-cropped to ``size``."""
-    table = pq.read_table(path, columns=["image", label_column])
-    pixels = np.empty((table.num_rows, size, size, 3), np.uint8)
-    for i, cell in enumerate(table["image"].to_pylist()):
-        pixels[i] = np.asarray(_fit(Image.open(io.BytesIO(cell["bytes"])).convert("RGB"), size))
-    labels = torch.tensor(table[label_column].to_pylist())
-    return TrainingImages(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels)
+    """Every image of a Parquet file with an ``image`` column, shorter side resized and centre-cropped to ``size``.
 
-
-def _fit(image: Image.Image, size: int) -> Image.Image:
-    if image.size == (size, size):
-        return image
-    scale = size / min(image.size)
-    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
-    left, top = (image.width - size) // 2, (image.height - size) // 2
-    return image.crop((left, top, left + size, top + size))
+    Without a ``label_column`` all labels are 0. Raises UserError, ImageError for the first image that does not decode.
+    """
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})") from None
+    names = file.schema_arrow.names
+    if "image" not in names:
+        raise UserError(f"{path} has no column 'image'; it has: {', '.join(names)}")
+    columns = [name for name in ("image", label_column) if name in names]
+    total, fit = file.metadata.num_rows, Preprocess(size)
+    pixels, labels = np.empty((total, 3, size, size), np.uint8), np.zeros(total, np.int64)
+    progress, done = Progress(f"load {path.name}", total), 0
+    for batch in file.iter_batches(batch_size=500, columns=columns):
+        for row in batch.to_pylist():
+            image = decode_rgb(row["image"]["bytes"], f"{path}, row {done}")
+            pixels[done] = np.asarray(fit.image(image)).transpose(2, 0, 1)
+            labels[done] = row.get(label_column, 0)
+            done += 1
+        progress.show(done)
+    return TrainingImages(torch.from_numpy(pixels), torch.from_numpy(labels))
 
 
 def random_batch(pixels: Tensor, size: int) -> Tensor:
