@@ -1,0 +1,85 @@
+"""A whole toy benchmark in a folder: generators with weights, an image set and a task; for tests of the harness."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from iarbench.images import ImageRecord, ImageSet
+from iarbench.testing import toy_records, write_toy_family
+
+OFFSETS = {"toy-a": 0, "toy-b": 25}
+
+TASK = """\
+name: toys
+version: 1
+targets: [toy-a, toy-b]
+images: {images}
+real: [noise]
+attacks: [none, jpeg50]
+detectors: [quantloss, encloss, combined, reconstruction]
+encoders: [original, inverse]
+fpr: [0.05]
+"""
+
+MAIN = """
+import sys
+from pathlib import Path
+from iarbench import variants
+folder = Path(sys.argv.pop(1))
+variants._folders = lambda: [folder]
+from iarbench.cli import main
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True)
+class Toys:
+    """Paths of the toy benchmark, and its command line in a process of its own."""
+
+    root: Path
+
+    @property
+    def family(self) -> Path:
+        return self.root / "family"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def task(self) -> Path:
+        return self.root / "toys.yaml"
+
+    def popen(self, *args: str | Path, **options: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", MAIN, str(self.family), *map(str, args)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "IARBENCH_CACHE": str(self.root / "cache")}
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=self.root, **options
+        )
+
+    def iarbench(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run to the end."""
+        with self.popen(*args) as process:
+            out, err = process.communicate(timeout=120)
+            return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+
+def records(count: int = 25) -> Iterator[ImageRecord]:
+    """`count` images of every source and split, all different."""
+    for number, (source, offset) in enumerate([*OFFSETS.items(), ("noise", None)]):
+        for place, split in enumerate(("test", "calibration")):
+            yield from toy_records(count, source, split, seed=10 * number + place, offset=offset)
+
+
+def make_toys(root: Path, count: int = 25) -> Toys:
+    """Write the benchmark below `root`."""
+    toys = Toys(root)
+    write_toy_family(toys.family, OFFSETS)
+    ImageSet.write(records(count), toys.images)
+    toys.task.write_text(TASK.format(images=toys.images))
+    return toys
