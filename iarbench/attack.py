@@ -1,0 +1,201 @@
+"""Attack: what happens to an image in the world, as a named, repeatable function of the image alone.
+
+A name is a registered prefix and at most one number ("jpeg60", "crop0.8", "none"); "+" chains attacks from left to
+right ("jpeg50+resize0.5"). Names round-trip: `parse(attack.name) == attack`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, ClassVar, get_type_hints
+
+from iarbench.errors import UserError
+from iarbench.registry import ATTACKS, is_file_reference
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+
+class Attack(ABC):
+    """Base of all attacks. Subclasses are frozen dataclasses with at most one field, an int or a float.
+
+    `version` is part of the seed and of every key under which a result is stored: raise it whenever the pixels that
+    the attack gives could change.
+    """
+
+    prefix: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @property
+    def name(self) -> str:
+        """Canonical name: the prefix, then the number in its shortest plain form ("crop0.8", never "crop0.80")."""
+        return self.prefix + "".join(_plain(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+
+    @abstractmethod
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Attack one image.
+
+        Args:
+            image: PIL image, mode RGB, 8 bits a channel, any size from 1x1.
+            rng: the image's own random stream; the only randomness an attack may use.
+
+        Returns:
+            A PIL image of the same mode and size; the input is left as it was.
+        """
+
+
+@dataclass(frozen=True)
+class Identity(Attack):
+    """`none`: the image as it is."""
+
+    prefix: ClassVar[str] = "none"
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Return the image itself."""
+        return image
+
+
+@dataclass(frozen=True)
+class Chain(Attack):
+    """Two or more attacks, applied from left to right; one random stream runs through all of them."""
+
+    steps: tuple[Attack, ...]
+    prefix: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """The names of the steps, joined with "+"."""
+        return "+".join(step.name for step in self.steps)
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        """Sum of the steps' versions, so that raising any of them raises this."""
+        return sum(step.version for step in self.steps)
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Apply every step in turn."""
+        for step in self.steps:
+            image = step.apply(image, rng)
+        return image
+
+
+def parse(text: str) -> Attack:
+    """The attack behind a name such as "jpeg60", "none", "jpeg50+resize0.5" or "./mine.py:Rotate=30".
+
+    `none` inside a chain is dropped; an attack from a file joins the registry under its own prefix for this process,
+    so that its canonical name parses too.
+
+    Raises:
+        UserError: unknown name, a number missing, not needed, malformed or out of range.
+    """
+    steps = [step for part in text.split("+") if not isinstance(step := _parse_one(part.strip(), text), Identity)]
+    if not steps:
+        return Identity()
+    return steps[0] if len(steps) == 1 else Chain(tuple(steps))
+
+
+def attack_image(attack: Attack, image: Image.Image, image_id: str) -> Image.Image:
+    """Attack one image with the random stream that belongs to it.
+
+    The stream is seeded with a hash of the attack's name and version and of the image's id, so neither order, batch,
+    process nor worker count can change a pixel.
+
+    Args:
+        attack: what to do.
+        image: PIL image, mode RGB, 8 bits a channel.
+        image_id: the image's id in its set.
+
+    Returns:
+        A PIL image, mode RGB, of the same size.
+
+    Raises:
+        UserError: the attack gave back another mode or size.
+    """
+    import numpy as np
+
+    key = "\x00".join((attack.name, str(attack.version), image_id)).encode("utf-8", "surrogatepass")
+    seed = int.from_bytes(hashlib.sha256(key).digest(), "big")
+    attacked = attack.apply(image, np.random.Generator(np.random.PCG64(seed)))
+    if attacked.mode != "RGB" or attacked.size != image.size:
+        raise UserError(
+            f"attack {attack.name!r} turned an RGB image of {image.size} into {attacked.mode} of {attacked.size}; "
+            "an attack must keep mode and size"
+        )
+    return attacked
+
+
+def require_range(name: str, what: str, value: float, low: float, high: float, *, above_low: bool = False) -> None:
+    """Check the number of an attack.
+
+    Args:
+        name: the attack as the user would write it ("crop0").
+        what: what the number means, with its unit ("share of each side that is kept").
+        value: the number.
+        low: smallest value allowed; with `above_low` the value must be above it.
+        high: largest value allowed.
+        above_low: whether `low` itself is forbidden.
+
+    Raises:
+        UserError: the number is outside.
+    """
+    if (low < value if above_low else low <= value) and value <= high:
+        return
+    bounds = f"above {_plain(low)} and at most {_plain(high)}" if above_low else f"from {_plain(low)} to {_plain(high)}"
+    raise UserError(f"attack {name!r}: the number is the {what}, {bounds}")
+
+
+def _parse_one(part: str, text: str) -> Attack:
+    if not part:
+        where = f" in {text!r}" if text else ""
+        raise UserError(f"empty attack name{where}: write 'none' or names joined by '+', such as 'jpeg50+resize0.5'")
+    if is_file_reference(part):
+        reference, _, number = part.partition("=")
+        kind = ATTACKS.get(reference)
+        _require_attack(reference, kind)
+        ATTACKS.add(kind.prefix, f"{kind.__module__}:{kind.__qualname__}")
+        return _build(kind, part, number)
+    match = re.fullmatch(r"([A-Za-z_-]*)(.*)", part, re.DOTALL)
+    assert match is not None, "the pattern accepts every string"
+    kind = ATTACKS.get(match[1] or part)
+    _require_attack(match[1], kind)
+    return _build(kind, part, match[2])
+
+
+def _require_attack(name: str, kind: object) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Attack) and hasattr(kind, "__dataclass_fields__")):
+        raise UserError(f"{name}: not an attack; it must be a frozen dataclass derived from iarbench.attack.Attack")
+
+
+def _build(kind: type[Attack], part: str, number: str) -> Attack:
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if len(names) > 1:
+        raise UserError(f"attack {part!r}: {kind.__name__} has {len(names)} fields, an attack has at most one number")
+    if not names:
+        if number:
+            raise UserError(f"attack {part!r}: {kind.prefix!r} takes no number")
+        return kind()
+    what = names[0].replace("_", " ")
+    if not number:
+        raise UserError(f"attack {part!r}: its number is missing ({what}); write it as in '{kind.prefix}<number>'")
+    return kind(**{names[0]: _number(part, number, whole=get_type_hints(kind)[names[0]] is int, what=what)})
+
+
+def _number(part: str, number: str, *, whole: bool, what: str) -> float:
+    try:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,17})?|\.[0-9]{1,17}", number, re.ASCII):
+            raise InvalidOperation
+        value = Decimal(number)
+    except InvalidOperation:
+        raise UserError(f"attack {part!r}: {number!r} is not a plain number ({what})") from None
+    if whole and value != int(value):
+        raise UserError(f"attack {part!r}: {what} must be a whole number")
+    return int(value) if whole else float(value)
+
+
+def _plain(value: float) -> str:
+    return format(Decimal(repr(value)).normalize(), "f")

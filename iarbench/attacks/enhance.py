@@ -1,0 +1,62 @@
+"""Brightness, contrast and saturation, by the definitions of Pillow's ImageEnhance (as the paper does it).
+
+Each mixes the image with a degenerate one: result = factor * image + (1 - factor) * degenerate, clipped to 8 bits.
+A factor of 1 changes nothing, 0 gives the degenerate image. Factors go from 0 to 10. Deterministic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from PIL import Image, ImageEnhance
+
+from iarbench.attack import Attack, require_range
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Brightness(Attack):
+    """`brightness1.6`: mixed with black, so every value times the factor; 1.6 is the paper's default."""
+
+    factor: float
+    prefix: ClassVar[str] = "brightness"
+
+    def __post_init__(self) -> None:
+        require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Scale the values; `rng` is not used."""
+        return ImageEnhance.Brightness(image).enhance(self.factor)
+
+
+@dataclass(frozen=True)
+class Contrast(Attack):
+    """`contrast2`: mixed with a plain grey of the image's mean luminance; 2 is the paper's default."""
+
+    factor: float
+    prefix: ClassVar[str] = "contrast"
+
+    def __post_init__(self) -> None:
+        require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Spread the values around the mean luminance; `rng` is not used."""
+        return ImageEnhance.Contrast(image).enhance(self.factor)
+
+
+@dataclass(frozen=True)
+class Saturation(Attack):
+    """`saturation2`: mixed with its own grey version (ITU-R 601 luma); 2 is the paper's default."""
+
+    factor: float
+    prefix: ClassVar[str] = "saturation"
+
+    def __post_init__(self) -> None:
+        require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Move the colours away from grey; `rng` is not used."""
+        return ImageEnhance.Color(image).enhance(self.factor)
