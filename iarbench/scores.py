@@ -1,0 +1,79 @@
+"""Reading the per-image scores of a run: a folder that holds
+
+* `scores/**/*.parquet`: rows (image_id, sha256, score_name, score, seconds); the schema metadata under `b"iarbench"` is
+  a JSON object that says whose scores they are, so that a part needs no file name to be understood;
+* `images.parquet`: the index (image_id, sha256, source, split, group) of every image the run was asked to score.
+
+A score belongs to the bytes it was computed from: parts whose sha256 no longer matches the index do not count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iarbench.errors import UserError
+
+IDENTITY = (
+    "detector",
+    "detector_version",
+    "encoder",
+    "target",
+    "target_weights",
+    "attack",
+    "attack_version",
+)
+"""What a part says about itself; its rows carry these as columns."""
+
+PART_COLUMNS = ("image_id", "sha256", "score_name", "score", "seconds")
+INDEX_COLUMNS = ("image_id", "sha256", "source", "split", "group")
+
+
+def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
+    """All scores of the run, long: one row an image and score name, with columns PART_COLUMNS + IDENTITY.
+
+    `score` float64, higher = more likely made by the target; `seconds` float64 an image. The order is the files'.
+    `parts`: the files to read, relative to `run`; without it every file there is. Raises UserError when there are none
+    or one cannot be read.
+    """
+    paths = [run / part for part in parts] if parts is not None else sorted((run / "scores").rglob("*.parquet"))
+    if not paths:
+        raise UserError(f"no scores in {run}: give the folder that `iarbench run --out` wrote")
+    return pd.concat([_read_part(path) for path in paths], ignore_index=True)
+
+
+def _read_part(path: Path) -> pd.DataFrame:
+    table = _read_table(path)
+    about = json.loads((table.schema.metadata or {}).get(b"iarbench", b"{}"))
+    if missing := [key for key in IDENTITY if about.get(key) is None] + _lacking(table, PART_COLUMNS):
+        raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; delete it and run again")
+    frame = table.select(list(PART_COLUMNS)).to_pandas()
+    return frame.assign(**{key: about[key] for key in IDENTITY})
+
+
+def load_index(run: Path) -> pd.DataFrame:
+    """The image index of the run: one row an image, columns INDEX_COLUMNS. Raises UserError when it is not there."""
+    path = run / "images.parquet"
+    if not path.is_file():
+        raise UserError(f"no images.parquet in {run}: give the folder that `iarbench run --out` wrote")
+    table = _read_table(path)
+    if missing := _lacking(table, INDEX_COLUMNS):
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; run again to write it anew")
+    return table.select(list(INDEX_COLUMNS)).to_pandas()
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot read {path} ({reason}); delete it and repeat the run to write it anew") from error
+
+
+def _lacking(table: pa.Table, columns: tuple[str, ...]) -> list[str]:
+    return [column for column in columns if column not in table.column_names]
