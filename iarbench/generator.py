@@ -23,7 +23,9 @@ class Sample:
 
 
 class Generator(ABC):
-    """One model. A family writes ``sample_tokens`` and ``training_loss``; conditions are class indices int64 (B,).
+    """One model. A family writes ``sample_tokens`` and ``training_loss``.
+
+    Conditions are class indices int64 (B,), or a list of B prompts for a text-conditional family.
 
     ``sampling`` holds the keyword arguments of ``sample_tokens`` that the variant uses by default.
     """
@@ -47,8 +49,8 @@ class Generator(ABC):
         """The transformer's configuration from the config.json of a golden folder."""
 
     @abstractmethod
-    def sample_tokens(self, conditions: Tensor, streams: Streams | Greedy, *args: Any, **sampling: Any) -> Tensor:
-        """Tokens int64 (B, L) for conditions (B,), drawn from ``streams``.
+    def sample_tokens(self, conditions: Any, streams: Streams | Greedy, *args: Any, **sampling: Any) -> Tensor:
+        """Tokens int64 (B, L) for B conditions, drawn from ``streams``.
 
         A family names its own sampling settings; ``trace``, where given, collects the guided logits of every step.
         """
@@ -58,7 +60,7 @@ class Generator(ABC):
         """Mean negative log-likelihood (nats a token) of tokens (B, L) under ``classes`` (B,)."""
 
     @torch.inference_mode()
-    def sample(self, conditions: Tensor, seeds: Sequence[int]) -> Sample:
+    def sample(self, conditions: Any, seeds: Sequence[int]) -> Sample:
         """One image a condition; image i depends on ``conditions[i]`` and ``seeds[i]``, not on the batch.
 
         Images are decoded one by one: a convolution's rounding may depend on the batch size, and one grey level

@@ -12,7 +12,7 @@ from iarbench.checks.manifest import check_manifest
 MANIFESTS = Path(__file__).parent / "golden" / "manifests"
 
 
-@pytest.mark.parametrize("family", ["llamagen", "var"])
+@pytest.mark.parametrize("family", ["llamagen", "var", "rar", "taming", "infinity"])
 def test_every_name_and_shape_fits(family: str) -> None:
     reports = list(check_manifest(MANIFESTS / f"manifest_{family}.json"))
     assert len(reports) == len(json.loads((MANIFESTS / f"manifest_{family}.json").read_text())["files"])

@@ -99,7 +99,31 @@ def _var(sizes: Mapping[str, Any]) -> Parts:
     return [("", family.transformer_class({**sizes, **ours}))]
 
 
+def _rar(sizes: Mapping[str, Any]) -> Parts:
+    family = family_class("rar")
+    if "channel_mult" in sizes:
+        return [("", family.tokenizer_class(sizes, 256))]
+    return [("", family.transformer_class(sizes))]
+
+
+def _taming(sizes: Mapping[str, Any]) -> Parts:
+    family = family_class("taming")
+    if "ddconfig" in sizes:
+        return [("", family.tokenizer_class(sizes, 256))]
+    return [("", family.transformer_class(sizes["transformer"]))]
+
+
+def _infinity(sizes: Mapping[str, Any]) -> Parts:
+    family = family_class("infinity")
+    if "patch_size" in sizes:
+        return [("", family.tokenizer_class(sizes, 1024))]
+    return [("", family.transformer_class({**sizes, "codebook_dim": sizes["d_vae"]}))]
+
+
 FAMILIES: dict[str, Callable[[Mapping[str, Any]], Parts]] = {
     "llamagen": _llamagen,
     "var": _var,
+    "rar": _rar,
+    "taming": _taming,
+    "infinity": _infinity,
 }

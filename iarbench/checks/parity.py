@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from iarbench.checks.goldens import Golden, finetuning_step, read_golden, recompute
+from iarbench.checks.finetuning import finetuning_step
+from iarbench.checks.goldens import Golden, read_golden
+from iarbench.checks.recompute import recompute
 
 #: names that are given, not computed
 INPUTS = {"images", "ar_cond", "optim_gen_f", "text_features", "text_lens", "tf_random_orders"}
