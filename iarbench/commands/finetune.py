@@ -1,0 +1,74 @@
+"""``iarbench finetune``: an inverse encoder for one generator, trained on its own images."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+EXAMPLES = """examples:
+  iarbench finetune --generator llamagen-mini --out encoders/
+  iarbench finetune --generator llamagen-mini --augment --out encoders/
+  iarbench run --target llamagen-mini --encoder inverse --weights encoders/
+Training images come from the split "train", whose seeds no evaluation set shares.
+The same command again continues from the last epoch.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "finetune",
+        help="train an inverse encoder on a generator's own images",
+        description="Fine-tune the encoder so that it inverts the decoder (arXiv 2606.28386, section 4.2). "
+        "Decoder and codebook stay frozen.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the encoder and its checkpoints")
+    parser.add_argument("--augment", action="store_true", help="the paper's weak, medium, strong augmentation schedule")
+    parser.add_argument("--count", type=int, default=6000, help="how many of its images to train on")
+    parser.add_argument("--epochs", type=int, help="default from the recipe")
+    parser.add_argument("--lr", type=float, help="learning rate; default from the recipe")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--weights", type=Path, help="folder with local weight files of the generator")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Make the training images (once), fine-tune, save."""
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
+
+    from iarbench import variants
+    from iarbench.images import ImageSet
+    from iarbench.loading import load_generator, load_tokenizer
+    from iarbench.making import make_records
+    from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    began, name = time.monotonic(), args.generator
+    variant = variants.get(name)
+    images_dir = args.out / f"{name}-train-{args.count}"
+    if not images_dir.is_dir():
+        generator = load_generator(name, args.device, args.weights)
+        ImageSet.write(make_records(generator, name, "train", args.count, variant.num_classes), images_dir)
+    pixels = torch.empty(args.count, variant.image_size, variant.image_size, 3, dtype=torch.uint8)
+    tokens = []
+    for i, record in enumerate(r for batch in ImageSet.open(images_dir).iterate() for r in batch):
+        pixels[i] = torch.from_numpy(np.array(record.pil()))
+        tokens.append(record.tokens)
+    given = {**variant.finetune, "epochs": args.epochs, "lr": args.lr, "augment": args.augment}
+    recipe = InverseRecipe(**{key: value for key, value in given.items() if value is not None})
+    tokenizer = load_tokenizer(variant, weights_dir=args.weights).to(args.device)
+    part = "inverse-aug" if args.augment else "inverse"
+    state = args.out / "checkpoints" / f"{name}-{part}.pt"
+    losses = finetune_inverse(tokenizer, pixels, torch.tensor(tokens), recipe, state)
+    file = args.out / f"{name}-{part}.safetensors"
+    half = {k: v.cpu().half().contiguous() for k, v in inverse_state(tokenizer).items()}
+    save_file(half, file)
+    print(f"saved {file}: loss {losses[0]:.3g} -> {losses[-1]:.3g} in {time.monotonic() - began:.0f} s")
+    return 0

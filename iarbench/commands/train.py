@@ -1,0 +1,122 @@
+"""``iarbench train``: a tokenizer and a transformer on a user's own images."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iarbench.training.data import TrainingImages
+
+EXAMPLES = """examples:
+  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/
+  iarbench train transformer --name mine --images train.parquet --out mine/
+  iarbench train transformer --name mine --images train.parquet --out mine/ --labels 3,17,42
+  IARBENCH_GENERATORS=mine iarbench generate --generator mine --count 64 --out made/
+The same command again continues from the last checkpoint in --out.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command line."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a tokenizer or a transformer",
+        description="Train a generator of a known architecture on your own images, tokenizer first. "
+        "--out becomes a folder of generators: weights and the YAML that describes them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=["tokenizer", "transformer"])
+    parser.add_argument("--name", required=True, help="name of the new generator")
+    parser.add_argument("--like", default="llamagen-mini", help="generator whose architecture it takes (tokenizer)")
+    parser.add_argument("--images", type=Path, required=True, help="Parquet file with columns image and label")
+    parser.add_argument("--out", type=Path, required=True, help="folder for weights, YAML and checkpoints")
+    parser.add_argument("--labels", help="train the transformer on these labels only, comma-separated")
+    parser.add_argument("--steps", type=int, help="batches to train on; default from the recipe")
+    parser.add_argument("--adversarial-steps", type=int, help="batches of the second phase of a tokenizer; 0 skips it")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Train, save, and say where."""
+    import torch
+
+    from iarbench import variants
+    from iarbench.training import folder
+    from iarbench.training.data import load_parquet
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.what == "tokenizer":
+        folder.start_folder(args.out, args.name, variants.get(args.like))
+    images = load_parquet(args.images, folder.open_folder(args.out, args.name).image_size)
+    path = _tokenizer(args, images) if args.what == "tokenizer" else _transformer(args, images)
+    print(f"saved {path}")
+    return 0
+
+
+def _recipe(kind: type, **given: Any) -> Any:
+    return kind(**{key: value for key, value in given.items() if value is not None})
+
+
+def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
+    import torch
+
+    from iarbench.loading import build_tokenizer
+    from iarbench.training import folder
+    from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
+    from iarbench.training.quality import tokenizer_quality
+    from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
+
+    began = time.monotonic()
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
+    state = args.out / "checkpoints"
+    first = _recipe(ReconstructionRecipe, steps=args.steps)
+    train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
+    # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
+    tokenizer.half().float()
+    second = _recipe(AdversarialRecipe, steps=args.adversarial_steps)
+    if second.steps:
+        train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
+    quality = tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000])
+    card = {
+        "images": len(images.pixels),
+        "parameters": sum(p.numel() for p in tokenizer.parameters()),
+        "recipe": {"reconstruction": first.__class__.__name__, "steps": first.steps, "adversarial": second.steps},
+        "seconds": round(time.monotonic() - began),
+        **quality,
+    }
+    return folder.add_weights(args.out, args.name, "tokenizer", tokenizer.state_dict(), card)
+
+
+def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
+    from iarbench.loading import build_transformer, family_class, load_tokenizer
+    from iarbench.training import folder
+    from iarbench.training.transformer import TransformerRecipe, select_classes, tokenize, train_transformer
+
+    began = time.monotonic()
+    labels = sorted(set(images.labels.tolist()))
+    if args.labels:
+        labels = [int(label) for label in args.labels.split(",")]
+    folder.set_classes(args.out, args.name, [str(label) for label in labels])
+    variant = folder.open_folder(args.out, args.name)
+    chosen = select_classes(images, labels)
+    recipe = _recipe(TransformerRecipe, steps=args.steps)
+    tokenizer = load_tokenizer(variant).to(args.device)
+    tokens = tokenize(tokenizer, chosen.pixels, recipe.views, recipe.seed)
+    generator = family_class(variant)(tokenizer, build_transformer(variant).to(args.device), {})
+    state = args.out / "checkpoints" / f"{args.name}-transformer.pt"
+    held_out = train_transformer(generator, tokens, chosen.labels, recipe, state)
+    card = {
+        "images": len(chosen.pixels),
+        "parameters": sum(p.numel() for p in generator.transformer.parameters()),
+        "steps": recipe.steps,
+        "held_out_nats_per_token": round(held_out, 3),
+        "seconds": round(time.monotonic() - began),
+    }
+    return folder.add_weights(args.out, args.name, "transformer", generator.transformer.state_dict(), card)

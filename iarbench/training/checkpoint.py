@@ -1,0 +1,48 @@
+"""Training checkpoints that survive a kill: written whole or not at all, and resumed where they fit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def save_atomically(state: Any, path: Path) -> None:
+    """``torch.save`` to a temporary name, synced and renamed, so that ``path`` is always whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def snapshot(step: int, recipe: dict[str, Any], *parts: Any) -> dict[str, Any]:
+    """Everything needed to continue after ``step``: the parts' states and the random state."""
+    states = [part if isinstance(part, dict) else part.state_dict() for part in parts]
+    return {"step": step, "recipe": recipe, "parts": states, "rng": torch.get_rng_state()}
+
+
+def resume(path: Path, recipe: dict[str, Any], *parts: Any) -> int:
+    """Restore ``parts`` from ``path``; 0 where there is nothing to resume or the recipe has changed."""
+    if not path.is_file():
+        return 0
+    state = torch.load(path, weights_only=True)
+    if state["recipe"] != recipe:
+        return 0
+    for part, saved in zip(parts, state["parts"], strict=True):
+        if isinstance(part, dict):
+            part.update(saved)
+        else:
+            part.load_state_dict(saved)
+    torch.set_rng_state(state["rng"])
+    return int(state["step"])
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every parameter group the learning rate ``lr``."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr

@@ -1,0 +1,77 @@
+"""The folder a training writes: weights as float16 safetensors and a YAML that makes them a generator.
+
+With ``IARBENCH_GENERATORS`` pointing to the folder, every verb knows the new generator by its name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save
+from torch import Tensor
+
+from iarbench.errors import UserError
+from iarbench.variants import Variant, read_family
+from iarbench.weights import sha256_file
+
+#: what a description takes over from the variant it was modelled on
+INHERITED = ("code", "image_size", "tokenizer", "transformer", "sampling", "licence", "citation")
+
+
+def start_folder(folder: Path, name: str, like: Variant) -> None:
+    """Write ``folder/name.yaml`` for a generator built like ``like``, unless it is already there."""
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        own = like.model_dump(include=set(INHERITED))
+        _write_text(
+            path, yaml.safe_dump({"family": like.family, "variants": {name: {**own, "files": {}}}}, sort_keys=False)
+        )
+
+
+def open_folder(folder: Path, name: str) -> Variant:
+    """The generator as far as it has been trained. Raises UserError."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: run `iarbench train tokenizer --name {name} --out {folder}` first")
+    return read_family(path)[0]
+
+
+def add_weights(folder: Path, name: str, part: str, state: dict[str, Tensor], card: dict[str, Any]) -> Path:
+    """Save one part's tensors as float16 and enter file and ``card`` into the YAML; returns the weight file."""
+    file = folder / f"{name}-{part}.safetensors"
+    half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
+    _write_bytes(file, save(half))
+    path = folder / f"{name}.yaml"
+    text = yaml.safe_load(path.read_text())
+    entry = text["variants"][name]
+    entry["files"][part] = {"path": file.name, "sha256": sha256_file(file)}
+    entry.setdefault("card", {})[part] = card
+    _write_text(path, yaml.safe_dump(text, sort_keys=False))
+    return file
+
+
+def set_classes(folder: Path, name: str, classes: list[str]) -> None:
+    """Enter the names of the classes, in the order of their numbers, and size the transformer for them."""
+    path = folder / f"{name}.yaml"
+    text = yaml.safe_load(path.read_text())
+    text["variants"][name]["classes"] = classes
+    text["variants"][name]["transformer"]["num_classes"] = len(classes)
+    _write_text(path, yaml.safe_dump(text, sort_keys=False))
+
+
+def _write_text(path: Path, text: str) -> None:
+    _write_bytes(path, text.encode())
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,85 @@
+"""First phase of a tokenizer's training: encoder, codebook and decoder learn to reconstruct images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iarbench.nn.quantize import Assignment
+from iarbench.progress import Progress
+from iarbench.tokenizer import Tokenizer
+from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
+from iarbench.training.codebook import CodebookAverage
+from iarbench.training.data import random_batch
+from iarbench.training.losses import reconstruction_loss
+from iarbench.training.schedule import cosine
+
+#: weight of the pull of features towards their codes (van den Oord et al. 2017, equation 3)
+COMMITMENT = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ReconstructionRecipe:
+    """Numbers of the phase; steps are batches, the learning rate falls along a cosine."""
+
+    steps: int = 3600
+    batch: int = 24
+    lr: float = 1.5e-3
+    revive_until: float = 0.6  # share of the steps during which unused codes are restarted
+    seed: int = 0
+
+
+def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: ReconstructionRecipe, state: Path) -> None:
+    """Train in place on uint8 pixels (N, 3, S, S); the same call continues from the checkpoint ``state``."""
+    torch.manual_seed(recipe.seed)
+    tokenizer.train()
+    quantizer: Any = tokenizer.quantizer
+    device = quantizer.embedding.weight.device
+    codebook = CodebookAverage(quantizer.embedding)
+    trained = [p for p in tokenizer.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=1e-4)
+    start = resume(state, asdict(recipe), tokenizer, optimizer, codebook)
+    progress = Progress("reconstruction", recipe.steps, start)
+    for step in range(start, recipe.steps):
+        set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
+        images = random_batch(pixels, recipe.batch).to(device)
+        pixel, quantiser, steps = _forward(tokenizer, images, codebook)
+        optimizer.zero_grad(set_to_none=True)
+        (pixel + quantiser).backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        revive = step % 20 == 0 and step < recipe.revive_until * recipe.steps
+        dead = codebook.update(steps, revive)
+        progress.show(step + 1, loss=pixel.item(), quantiser=quantiser.item(), dead=dead)
+        if (step + 1) % 200 == 0 or step + 1 == recipe.steps:
+            save_atomically(snapshot(step + 1, asdict(recipe), tokenizer, optimizer, codebook), state)
+    tokenizer.eval()
+
+
+def _forward(
+    tokenizer: Tokenizer, images: Tensor, codebook: CodebookAverage
+) -> tuple[Tensor, Tensor, list[Assignment]]:
+    """Pixel loss, quantiser loss and the assignments of one batch; the first batch ever fills the codebook.
+
+    The quantiser loss has two halves: features are drawn to their codes, and the quantiser's own convolutions, where
+    it has some, draw the codes' sum to the features.
+    """
+    quantizer: Any = tokenizer.quantizer
+    low, high = tokenizer.native_range
+    with torch.autocast(images.device.type, torch.bfloat16):
+        f = tokenizer.encode(images).float()
+    if not codebook.started:
+        with torch.no_grad():
+            codebook.start(list(quantizer.walk(f)))
+    steps = list(quantizer.walk(f))
+    commit = torch.stack([F.mse_loss(f, s.f_hat.detach()) for s in steps]).mean()
+    fit = torch.stack([F.mse_loss(s.f_hat, f.detach()) for s in steps]).mean()
+    with torch.autocast(images.device.type, torch.bfloat16):
+        output = tokenizer.decode_native(f + (steps[-1].f_hat - f).detach())
+    pixel = reconstruction_loss(output.float(), images * (high - low) + low)
+    return pixel, COMMITMENT * commit + fit, steps
