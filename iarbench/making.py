@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from PIL import Image
@@ -30,12 +30,14 @@ def make_records(
     name: str,
     split: str,
     count: int,
-    num_classes: int,
+    conditions: Sequence[int] | Sequence[str],
     base_seed: int = 0,
     container: Container = "webp",
     batch: int = 50,
 ) -> Iterator[ImageRecord]:
-    """``count`` images of ``generator`` as records of ``split``, classes in turn, lossless in ``container``.
+    """``count`` images of ``generator`` as records of ``split``, lossless in ``container``.
+
+    ``conditions``, class numbers or prompts, are used in turn, so that any prefix of a set is as balanced as it can be.
 
     Each image depends on its id and ``base_seed`` alone: asking for more images leaves the first ones as they are.
     """
@@ -44,9 +46,10 @@ def make_records(
         indices = range(first, min(first + batch, count))
         names = [image_name(name, split, i) for i in indices]
         seeds = [seed_of(n, base_seed) for n in names]
-        classes = [i % num_classes for i in indices]
-        sample = generator.sample(torch.tensor(classes, device=device), seeds)
-        rows = zip(names, seeds, classes, sample.images.cpu().numpy(), sample.tokens.tolist(), strict=True)
+        chosen = [conditions[i % len(conditions)] for i in indices]
+        given = torch.tensor(chosen, device=device) if isinstance(chosen[0], int) else chosen
+        sample = generator.sample(given, seeds)
+        rows = zip(names, seeds, chosen, sample.images.cpu().numpy(), sample.tokens.tolist(), strict=True)
         for image_id, seed, label, pixels, tokens in rows:
             data = encode(Image.fromarray(pixels), container)
             yield ImageRecord.make(

@@ -6,7 +6,7 @@ import os
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -60,6 +60,8 @@ class Variant(BaseModel):
     files: dict[str, WeightFile]
     sampling: dict[str, dict[str, Any]]
     """named sampling settings; ``default`` is used unless another is asked for"""
+    conditions: Literal["class", "text"] = "class"
+    """whether a condition is a class number or a prompt"""
     classes: tuple[str, ...] | None = None
     """names of its classes where they are not ImageNet's 1,000"""
     shares_tokenizer_with: tuple[str, ...] = ()

@@ -20,29 +20,29 @@ def generator(request: pytest.FixtureRequest) -> Generator:
 
 
 def test_images_do_not_depend_on_the_batch(generator: Generator) -> None:
-    one = list(make_records(generator, "toy", "test", 5, num_classes=10, batch=1))
-    five = list(make_records(generator, "toy", "test", 5, num_classes=10, batch=5))
+    one = list(make_records(generator, "toy", "test", 5, conditions=range(10), batch=1))
+    five = list(make_records(generator, "toy", "test", 5, conditions=range(10), batch=5))
     assert [r.bytes for r in one] == [r.bytes for r in five]
     assert [r.tokens for r in one] == [r.tokens for r in five]
     assert len({r.sha256 for r in one}) == 5
 
 
 def test_more_images_leave_the_first_as_they_are(generator: Generator) -> None:
-    two = list(make_records(generator, "toy", "test", 2, num_classes=10))
-    four = list(make_records(generator, "toy", "test", 4, num_classes=10))
+    two = list(make_records(generator, "toy", "test", 2, conditions=range(10)))
+    four = list(make_records(generator, "toy", "test", 4, conditions=range(10)))
     assert [r.sha256 for r in four[:2]] == [r.sha256 for r in two]
 
 
 def test_another_split_or_base_seed_makes_other_images(generator: Generator) -> None:
     sets = [
-        [r.sha256 for r in make_records(generator, "toy", split, 2, num_classes=10, base_seed=seed)]
+        [r.sha256 for r in make_records(generator, "toy", split, 2, conditions=range(10), base_seed=seed)]
         for split, seed in (("test", 0), ("calibration", 0), ("test", 1))
     ]
     assert len({digest for images in sets for digest in images}) == 6
 
 
 def test_tokens_decode_to_the_stored_picture(generator: Generator) -> None:
-    (record,) = make_records(generator, "toy", "test", 1, num_classes=10)
+    (record,) = make_records(generator, "toy", "test", 1, conditions=range(10))
     with torch.inference_mode():
         decoded = generator.tokenizer.decode(generator.tokenizer.lookup(torch.tensor([record.tokens])))
     pixels = (decoded[0] * 255).round().permute(1, 2, 0).to(torch.uint8)

@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
     images_dir = args.out / f"{name}-train-{args.count}"
     if not images_dir.is_dir():
         generator = load_generator(name, args.device, args.weights)
-        ImageSet.write(make_records(generator, name, "train", args.count, variant.num_classes), images_dir)
+        ImageSet.write(make_records(generator, name, "train", args.count, range(variant.num_classes)), images_dir)
     pixels = torch.empty(args.count, variant.image_size, variant.image_size, 3, dtype=torch.uint8)
     tokens = []
     for i, record in enumerate(r for batch in ImageSet.open(images_dir).iterate() for r in batch):

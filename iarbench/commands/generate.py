@@ -25,6 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
     parser.add_argument("--count", type=int, required=True, help="how many images")
     parser.add_argument("--out", type=Path, required=True, help="folder for the image set; must not hold one yet")
+    parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, for text-conditional generators")
     parser.add_argument("--split", default="test", help="name of the split; another split, other images")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other images")
     parser.add_argument("--sampling", default="default", help="named sampling settings of the generator")
@@ -45,13 +46,14 @@ def execute(args: argparse.Namespace) -> int:
     if args.count < 1 or args.batch_size < 1:
         raise UserError(f"--count {args.count} --batch-size {args.batch_size}: both must be at least 1")
     variant = variants.get(args.generator)
+    conditions = _prompts(args) if variant.conditions == "text" else range(variant.num_classes)
     generator = load_generator(args.generator, args.device, args.weights, args.sampling)
     records = make_records(
         generator,
         args.generator,
         args.split,
         args.count,
-        variant.num_classes,
+        conditions,
         args.seed,
         args.container,
         args.batch_size,
@@ -59,3 +61,16 @@ def execute(args: argparse.Namespace) -> int:
     images = ImageSet.write(records, args.out)
     print(f"{len(images)} images in {args.out}, fingerprint {images.fingerprint[:12]}")
     return 0
+
+
+def _prompts(args: argparse.Namespace) -> list[str]:
+    from iarbench.errors import UserError
+
+    if args.prompts is None or not args.prompts.is_file():
+        raise UserError(
+            f"{args.generator} is text-conditional: give --prompts FILE, an existing file of one prompt a line"
+        )
+    prompts = [line.strip() for line in args.prompts.read_text().splitlines() if line.strip()]
+    if not prompts:
+        raise UserError(f"{args.prompts} holds no prompt: write one a line")
+    return prompts
