@@ -1,0 +1,80 @@
+"""The whole pipeline (read, decode, JPEG 50, QuantLoss, write) against the bare encoder, in images a second."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from common import keep, repeated
+
+from iarbench.harness.execute import decide, execute
+from iarbench.harness.plan import Settings, make_plan
+from iarbench.images import ImageSet
+from iarbench.loading import load_target
+from iarbench.task import Task
+
+COUNT, BATCH = 3000, 64
+TASK = """
+name: bench
+version: 1
+description: one target, one attack, one detector
+targets: [llamagen-mini]
+images: bench
+real: [llamagen-mini]
+preprocessing: exact
+attacks: [jpeg50]
+attacked: both
+detectors: [quantloss]
+encoders: [inverse]
+fpr: [0.01]
+primary: tpr_at_fpr
+"""
+
+
+def encoder_speed() -> float:
+    """Images a second of ``tokenizer.encode`` on images that are in memory already."""
+    tokenizer = load_target("llamagen-mini", "inverse").tokenizer
+    images = torch.rand(BATCH, 3, 64, 64)
+    with torch.inference_mode():
+        tokenizer.encode(images)
+        start = time.perf_counter()
+        for _ in range(COUNT // BATCH):
+            tokenizer.encode(images)
+    return COUNT // BATCH * BATCH / (time.perf_counter() - start)
+
+
+def pipeline_speed(images: ImageSet, folder: Path, workers: int) -> float:
+    """Images a second from the Parquet files to the stored scores."""
+    (folder / "task.yaml").write_text(TASK)
+    task = Task.load(str(folder / "task.yaml"))
+    settings = decide(Settings(device="cpu", batch_size=BATCH, workers=workers))
+    plan, root = make_plan(task, images, "bench", settings), folder / f"run-{workers}"
+    jobs = plan.missing(root)
+    start = time.perf_counter()
+    execute(jobs, plan, root, settings, lambda _: None)
+    return COUNT / (time.perf_counter() - start)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images = repeated(COUNT, folder / "set")
+        bare = [encoder_speed()]
+        speeds = {workers: pipeline_speed(images, folder, workers) for workers in (0, 1, 2)}
+        bare.append(encoder_speed())
+    encoder = sum(bare) / 2
+    keep(
+        "pipeline",
+        {
+            "images": COUNT,
+            "encoder_images_per_second": round(encoder, 1),
+            **{f"pipeline_{w}_workers_images_per_second": round(s, 1) for w, s in speeds.items()},
+            "ratio_best_pipeline_to_encoder": round(max(speeds.values()) / encoder, 3),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Builds the frozen image set of the ``mini`` task.
+
+    python -m iarbench.data.build --photos photos_free_64.parquet --out iarbench/data/iarbench-mini
+
+Members are made here; photographs come from a Parquet file with the columns image, file, licence, author and
+source_package (see data_cards/iarbench-mini.md). Both sides are 64 px squares in lossless WebP from one encoder. The
+photographs are split by source photograph, never by crop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from iarbench import variants
+from iarbench.decode import decode_rgb
+from iarbench.images import ImageSet
+from iarbench.loading import load_generator
+from iarbench.making import make_records
+from iarbench.preprocess import Preprocess
+from iarbench.record import ImageRecord
+
+SIZE = 64
+PHOTOS = "photos-free"
+#: no licence text could be found for these
+UNLICENSED = ("scipy",)
+
+
+def photographs(path: Path) -> Iterator[ImageRecord]:
+    """Every crop with a known licence; half of the photographs, by the hash of their name, are calibration."""
+    table = pq.read_table(path).to_pylist()
+    rows = [row for row in table if not row["source_package"].startswith(UNLICENSED)]
+    files = sorted({row["file"] for row in rows}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    calibration = set(files[: len(files) // 2])
+    treat = Preprocess(SIZE, "webp")
+    for number, row in enumerate(rows):
+        name = f"{PHOTOS}/{number:06d}"
+        yield ImageRecord.make(
+            treat(decode_rgb(row["image"]["bytes"], name)),
+            image_id=name,
+            source=PHOTOS,
+            split="calibration" if row["file"] in calibration else "test",
+            group=row["file"],
+            condition=f"{row['licence']}; {row['author']}; {row['source_package']}",
+        )
+
+
+def members(count: int) -> Iterator[ImageRecord]:
+    """``count`` test and ``count`` calibration images of each generator in the package that is a mini."""
+    for name in (n for n in variants.names() if "mini" in n.split("-")):
+        generator, conditions = load_generator(name), range(variants.get(name).num_classes)
+        for split in ("test", "calibration"):
+            yield from make_records(generator, name, split, count, conditions)
+
+
+def main() -> None:
+    """Write the set and say how large it became."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=320, help="members a split")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    images = ImageSet.write((r for part in (members(args.count), photographs(args.photos)) for r in part), args.out)
+    size = sum(file.stat().st_size for file in args.out.glob("*.parquet"))
+    print(f"{len(images)} images, {size / 1e6:.1f} MB, fingerprint {images.fingerprint}")
+
+
+if __name__ == "__main__":
+    main()

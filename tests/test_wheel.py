@@ -1,0 +1,61 @@
+"""The wheel holds everything: built here, installed into an empty environment, used from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the wheel and nothing else; dependencies are lent by PYTHONPATH."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    subprocess.run(build, check=True)
+    (wheel,) = folder.glob("iarbench-*.whl")
+    venv.create(folder / "env", with_pip=False)
+    target = next((folder / "env" / "lib").glob("python*")) / "site-packages"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, wheel]
+    subprocess.run(install, check=True)
+    return folder / "env" / "bin" / "python"
+
+
+def run(python: Path, *args: str, cwd: Path) -> str:
+    env = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([python, *args], cwd=cwd, env=env, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_installed_package_is_the_wheel(python: Path, tmp_path: Path) -> None:
+    code = "import iarbench, iarbench.generators, iarbench.tasks; print(iarbench.__file__, iarbench.tasks.__file__)"
+    for path in run(python, "-c", code, cwd=tmp_path).split():
+        assert str(python.parents[1]) in path
+
+
+def test_content_came_along(python: Path, tmp_path: Path) -> None:
+    listed = run(python, "-m", "iarbench", "ls", cwd=tmp_path)
+    assert "llamagen-mini" in listed
+    assert "var-d30" in listed
+    code = (
+        "from pathlib import Path; import iarbench.data, iarbench.data_cards, iarbench.leaderboard as board;"
+        "print(*sorted(p.name for p in Path(iarbench.data_cards.__path__[0]).glob('*.md')),"
+        "len(list(Path(board.__path__[0]).glob('rows/*.jsonl'))))"
+    )
+    assert "iarbench-mini.md" in run(python, "-c", code, cwd=tmp_path)
+
+
+def test_the_packaged_task_runs_from_the_wheel(python: Path, tmp_path: Path) -> None:
+    out = run(
+        python, "-m", "iarbench", "run", "--detector", "quantloss", "--attack", "none", "--encoder", "original",
+        "--target", "llamagen-mini", "--limit", "4", "--out", "run", cwd=tmp_path,
+    )  # fmt: skip
+    assert "llamagen-mini" in out
+    assert (tmp_path / "run" / "results.jsonl").is_file()
