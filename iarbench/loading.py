@@ -16,7 +16,7 @@ from iarbench.generator import Generator
 from iarbench.nn.checkpoint import load_released, read_state
 from iarbench.tokenizer import Tokenizer
 from iarbench.variants import Variant
-from iarbench.weights import locate, weights_hash
+from iarbench.weights import encoders, locate, weights_hash
 
 
 def family_class(variant: Variant) -> type[Generator]:
@@ -41,8 +41,8 @@ def build_transformer(variant: Variant) -> nn.Module:
 
 def load_tokenizer(variant: Variant, encoder: str = "original", weights_dir: Path | None = None) -> Tokenizer:
     """The tokenizer in float32 evaluation mode, with the ``original`` or a fine-tuned encoder."""
-    if encoder not in variant.encoders:
-        raise UserError(f"{variant.name} has no {encoder!r} encoder; it has: {', '.join(variant.encoders)}")
+    if encoder not in (known := encoders(variant, weights_dir)):
+        raise UserError(f"{variant.name} has no {encoder!r} encoder; it has: {', '.join(known)}")
     tokenizer = build_tokenizer(variant)
     _fill(tokenizer, variant, "tokenizer", weights_dir)
     if encoder != "original":

@@ -7,15 +7,18 @@ from functools import cache
 from pathlib import Path
 
 from iarbench.errors import UserError
-from iarbench.variants import Variant, WeightFile
+from iarbench.variants import ENCODERS, Variant, WeightFile
 
 
 def locate(variant: Variant, part: str, weights_dir: Path | None = None) -> Path:
     """The local path of one part ("tokenizer", "transformer", "inverse", "inverse-aug") of a variant.
 
-    Looks in ``weights_dir``, then beside the YAML, then in the Hugging Face cache, and downloads last (resumed and
-    verified by huggingface_hub; HF_HUB_OFFLINE=1 forbids it). Raises UserError in one line when that fails.
+    Looks in ``weights_dir`` (for the released file name, or for what ``iarbench finetune`` writes), then beside the
+    YAML, then in the Hugging Face cache, and downloads last (resumed and verified by huggingface_hub;
+    HF_HUB_OFFLINE=1 forbids it). Raises UserError in one line when that fails.
     """
+    if weights_dir is not None and (own := weights_dir / f"{variant.name}-{part}.safetensors").is_file():
+        return own
     if part not in variant.files:
         raise UserError(f"{variant.name} has no {part} weights; it has: {', '.join(sorted(variant.files))}")
     file = variant.files[part]
@@ -26,6 +29,17 @@ def locate(variant: Variant, part: str, weights_dir: Path | None = None) -> Path
     if file.repo is None:
         raise UserError(_how(variant, file, f"is on no hub: download it from {file.url}"))
     return _from_hub(variant, file)
+
+
+def encoders(variant: Variant, weights_dir: Path | None = None) -> tuple[str, ...]:
+    """The encoders a variant can be scored with: those in its description, and fine-tuned ones in ``weights_dir``."""
+    return tuple(
+        name
+        for name in ENCODERS
+        if name == "original"
+        or name in variant.files
+        or (weights_dir is not None and (weights_dir / f"{variant.name}-{name}.safetensors").is_file())
+    )
 
 
 def weights_hash(variant: Variant, encoder: str, weights_dir: Path | None = None) -> str:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-EXAMPLES = """examples:
-  iarbench check parity tests/golden/llamagen
+from iarbench.commands import options
+
+EXAMPLES = """  iarbench check parity tests/golden/llamagen
   iarbench check parity goldens/*            every folder with config.json, weights and io.safetensors
   iarbench check manifest manifest_var.json  every tensor name and shape of the released files
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser(
-        "check",
-        help="prove that models behave as the official ones do",
-        description="Compare our models with outputs or file manifests of the official implementations. "
-        "Prints a line a tensor (or file) and exits with 1 when one is over its tolerance.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = (
+        "Compare our models with outputs or file manifests of the official implementations. "
+        "Prints a line a tensor (or file) and exits with 1 when one is over its tolerance."
+    )
+    parser = options.add_verb(
+        subparsers, "check", "prove that models behave as the official ones do", description, EXAMPLES
     )
     parser.add_argument("what", choices=["parity", "manifest"], help="golden folders, or manifest files")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="golden folders or manifest files")

@@ -6,8 +6,9 @@ import argparse
 import time
 from pathlib import Path
 
-EXAMPLES = """examples:
-  iarbench finetune --generator llamagen-mini --out encoders/
+from iarbench.commands import options
+
+EXAMPLES = """  iarbench finetune --generator llamagen-mini --out encoders/
   iarbench finetune --generator llamagen-mini --augment --out encoders/
   iarbench run --target llamagen-mini --encoder inverse --weights encoders/
 Training images come from the split "train", whose seeds no evaluation set shares.
@@ -15,25 +16,24 @@ The same command again continues from the last epoch.
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser(
-        "finetune",
-        help="train an inverse encoder on a generator's own images",
-        description="Fine-tune the encoder so that it inverts the decoder (arXiv 2606.28386, section 4.2). "
-        "Decoder and codebook stay frozen.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = (
+        "Fine-tune the encoder so that it inverts the decoder (arXiv 2606.28386, section 4.2). "
+        "Decoder and codebook stay frozen."
+    )
+    parser = options.add_verb(
+        subparsers, "finetune", "train an inverse encoder on a generator's own images", description, EXAMPLES
     )
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
     parser.add_argument("--out", type=Path, required=True, help="folder for the encoder and its checkpoints")
     parser.add_argument("--augment", action="store_true", help="the paper's weak, medium, strong augmentation schedule")
-    parser.add_argument("--count", type=int, default=6000, help="how many of its images to train on")
-    parser.add_argument("--epochs", type=int, help="default from the recipe")
+    parser.add_argument("--count", type=options.positive, default=6000, help="how many of its images to train on")
+    parser.add_argument("--epochs", type=options.positive, help="default from the recipe")
     parser.add_argument("--lr", type=float, help="learning rate; default from the recipe")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--weights", type=Path, help="folder with local weight files of the generator")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -5,32 +5,29 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-EXAMPLES = """examples:
-  iarbench generate --generator llamagen-mini --count 300 --out sets/llamagen
+from iarbench.commands import options
+
+EXAMPLES = """  iarbench generate --generator llamagen-mini --count 300 --grid llamagen.png --out sets/llamagen
   iarbench generate --generator var-mini --count 5000 --split train --out sets/var-train
   iarbench generate --generator var-d16 --sampling release --weights ~/weights --device cuda --count 1000 --out sets/d16
 An image depends on its id (generator/split/number) and --seed alone, never on the batch.
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser(
-        "generate",
-        help="make images with a generator",
-        description="Sample images, classes in turn, and write them as an image set with tokens, seeds and classes.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Sample images, classes in turn, and write them as an image set with tokens, seeds and classes."
+    parser = options.add_verb(subparsers, "generate", "make images with a generator", description, EXAMPLES)
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
-    parser.add_argument("--count", type=int, required=True, help="how many images")
+    parser.add_argument("--count", type=options.positive, required=True, help="how many images")
     parser.add_argument("--out", type=Path, required=True, help="folder for the image set; must not hold one yet")
     parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, for text-conditional generators")
     parser.add_argument("--split", default="test", help="name of the split; another split, other images")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other images")
     parser.add_argument("--sampling", default="default", help="named sampling settings of the generator")
     parser.add_argument("--container", choices=["webp", "png"], default="webp", help="lossless file format")
-    parser.add_argument("--batch-size", type=int, default=50)
+    parser.add_argument("--batch-size", type=options.positive, default=50)
+    parser.add_argument("--grid", type=Path, metavar="FILE", help="also draw the first 64 images as one picture")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--weights", type=Path, help="folder with local weight files")
 
@@ -38,13 +35,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def execute(args: argparse.Namespace) -> int:
     """Sample and write."""
     from iarbench import variants
-    from iarbench.errors import UserError
+    from iarbench.grid import contact_sheet
     from iarbench.images import ImageSet
     from iarbench.loading import load_generator
     from iarbench.making import make_records
 
-    if args.count < 1 or args.batch_size < 1:
-        raise UserError(f"--count {args.count} --batch-size {args.batch_size}: both must be at least 1")
     variant = variants.get(args.generator)
     conditions = _prompts(args) if variant.conditions == "text" else range(variant.num_classes)
     generator = load_generator(args.generator, args.device, args.weights, args.sampling)
@@ -59,6 +54,9 @@ def execute(args: argparse.Namespace) -> int:
         args.batch_size,
     )
     images = ImageSet.write(records, args.out)
+    if args.grid:
+        first = next(images.iterate(batch_size=64))
+        contact_sheet([record.pil() for record in first], columns=8).save(args.grid)
     print(f"{len(images)} images in {args.out}, fingerprint {images.fingerprint[:12]}")
     return 0
 

@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iarbench.commands import options
+
 if TYPE_CHECKING:
     from iarbench.training.data import TrainingImages
 
-EXAMPLES = """examples:
-  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/
+EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/
   iarbench train transformer --name mine --images train.parquet --out mine/
   iarbench train transformer --name mine --images train.parquet --out mine/ --labels 3,17,42
   IARBENCH_GENERATORS=mine iarbench generate --generator mine --count 64 --out made/
@@ -19,26 +20,25 @@ The same command again continues from the last checkpoint in --out.
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: options.Subparsers) -> None:
     """Add the verb to the command line."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a tokenizer or a transformer",
-        description="Train a generator of a known architecture on your own images, tokenizer first. "
-        "--out becomes a folder of generators: weights and the YAML that describes them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = (
+        "Train a generator of a known architecture on your own images, tokenizer first. "
+        "--out becomes a folder of generators: weights and the YAML that describes them."
     )
+    parser = options.add_verb(subparsers, "train", "train a tokenizer or a transformer", description, EXAMPLES)
     parser.add_argument("what", choices=["tokenizer", "transformer"])
     parser.add_argument("--name", required=True, help="name of the new generator")
     parser.add_argument("--like", default="llamagen-mini", help="generator whose architecture it takes (tokenizer)")
     parser.add_argument("--images", type=Path, required=True, help="Parquet file with columns image and label")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, YAML and checkpoints")
     parser.add_argument("--labels", help="train the transformer on these labels only, comma-separated")
-    parser.add_argument("--steps", type=int, help="batches to train on; default from the recipe")
-    parser.add_argument("--adversarial-steps", type=int, help="batches of the second phase of a tokenizer; 0 skips it")
+    parser.add_argument("--steps", type=options.positive, help="batches to train on; default from the recipe")
+    parser.add_argument(
+        "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
 
 def execute(args: argparse.Namespace) -> int:

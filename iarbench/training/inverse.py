@@ -92,6 +92,7 @@ def finetune_inverse(
     optimizer = torch.optim.Adam(trained.parameters(), lr=recipe.lr, betas=recipe.betas)
     history: dict[str, list[float]] = {"losses": []}
     start = resume(state, asdict(recipe), trained, optimizer, history)
+    device = next(trained.parameters()).device
     size = min(recipe.batch, len(images))
     per_epoch = len(images) // size
     progress = Progress("inverse", recipe.epochs * per_epoch, start * per_epoch)
@@ -103,8 +104,8 @@ def finetune_inverse(
             if recipe.augment:
                 pixels = _augmented(pixels, stage(epoch, recipe.epochs), f"{recipe.seed}/{epoch}/{i}")
             with torch.no_grad():
-                target = tokenizer.lookup(tokens[rows])
-            prediction = tokenizer.encode(pixels.permute(0, 3, 1, 2).float() / 255)
+                target = tokenizer.lookup(tokens[rows].to(device))
+            prediction = tokenizer.encode(pixels.permute(0, 3, 1, 2).to(device).float() / 255)
             loss = nn.functional.mse_loss(prediction, target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

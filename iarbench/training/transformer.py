@@ -49,12 +49,13 @@ def tokenize(tokenizer: Tokenizer, pixels: Tensor, views: int, seed: int) -> Ten
     """
     generator = torch.Generator().manual_seed(seed)
     progress = Progress("tokenize", views * len(pixels))
+    device = next(tokenizer.parameters()).device
     rows, done = [], 0
     for view in range(views):
         parts = []
         for batch in pixels.split(100):
             images = _view(batch.float() / 255, view, generator)
-            parts.append(tokenizer.quantize(tokenizer.encode(images)).tokens)
+            parts.append(tokenizer.quantize(tokenizer.encode(images.to(device))).tokens.cpu())
             done += len(batch)
             progress.show(done)
         rows.append(torch.cat(parts))
