@@ -21,19 +21,17 @@ targets: [toy-a, toy-b]
 images: {images}
 real: [noise]
 attacks: [none, jpeg50]
-detectors: [quantloss, encloss, combined, reconstruction]
+detectors: [quantloss, combined]
 encoders: [original, inverse]
 fpr: [0.05]
 """
 
 MAIN = """
 import sys
-from pathlib import Path
-from iarbench import variants
-folder = Path(sys.argv.pop(1))
-variants._folders = lambda: [folder]
 from iarbench.cli import main
-sys.exit(main())
+status = main()
+print("heavy modules:", *sorted({"torch", "datasets"} & set(sys.modules)), file=sys.stderr)
+sys.exit(status)
 """
 
 
@@ -55,12 +53,11 @@ class Toys:
     def task(self) -> Path:
         return self.root / "toys.yaml"
 
-    def popen(self, *args: str | Path, **options: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", MAIN, str(self.family), *map(str, args)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "IARBENCH_CACHE": str(self.root / "cache")}
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=self.root, **options
-        )
+    def popen(self, *args: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", MAIN, *map(str, args)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "IARBENCH_GENERATORS": str(self.family)}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=self.root)
 
     def iarbench(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
         """Run to the end."""

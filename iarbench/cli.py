@@ -1,0 +1,60 @@
+"""The command line: one module a verb, and one place where errors become a line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from iarbench import __version__
+from iarbench.errors import UserError
+
+VERBS = ("run", "report", "trace", "ls", "images", "attack", "generate", "train", "finetune", "check")
+
+EPILOG = """examples:
+  iarbench run                       the packaged task: no GPU, no download, about a minute
+  iarbench report runs/mini          its table again, from the stored scores
+  iarbench trace picture.png         which known generator made this?
+  iarbench ls                        what there is: generators, detectors, attacks, tasks, sources
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; imports no heavy library."""
+    top = argparse.ArgumentParser(
+        prog="iarbench",
+        description="Was this image made by that image auto-regressive model, and does the answer survive the world?",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"iarbench {__version__}")
+    subparsers = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        importlib.import_module(f"iarbench.commands.{verb}").add_parser(subparsers)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 1 when something was found wrong, 2 for a mistake in the input."""
+    try:
+        args = parser().parse_args(argv)
+        status = importlib.import_module(f"iarbench.commands.{args.verb}").execute(args)
+        sys.stdout.flush()
+        return int(status)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept, repeat the command to go on", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader has left (`| head`): say nothing, and let no flush at exit complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        # The machine says no: disk full, no permission, not a folder.
+        print(f"error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+        return 2

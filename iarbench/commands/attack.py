@@ -1,0 +1,76 @@
+"""``iarbench attack``: an image set as it is after an attack, as a new image set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iarbench.commands import options
+
+if TYPE_CHECKING:
+    from iarbench.attack import Attack
+    from iarbench.decode import Container
+    from iarbench.images import ImageRecord, ImageSet
+
+EXAMPLES = """  iarbench attack --images iarbench-mini --attack jpeg50 --out sets/mini-jpeg50
+  iarbench attack --images sets/mine --attack jpeg50+resize0.5 --container png --out sets/mine-attacked
+
+Ids, sources and splits stay, so that attacked images pair with clean ones; the pixels are those that
+`iarbench run --attack` scores.
+"""
+
+
+def add_parser(subparsers: options.Subparsers) -> None:
+    """Add the verb to the command line."""
+    description = "Attack every image of a set and write the result without further loss."
+    parser = options.add_verb(subparsers, "attack", "write an attacked image set", description, EXAMPLES)
+    parser.add_argument("--images", required=True, help="an image set: a name, a path or hf:owner/name@revision")
+    parser.add_argument("--attack", required=True, metavar="NAME", help="see `iarbench ls attacks`; join with +")
+    parser.add_argument("--out", type=Path, required=True, help="new folder for the image set")
+    parser.add_argument("--container", choices=["webp", "png"], default="webp", help="lossless file format")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Attack and write; 1 when some images could not be decoded."""
+    from iarbench import attack as attacks
+    from iarbench.content import images_path
+    from iarbench.harness.store import write_text
+    from iarbench.images import ImageSet
+
+    attack = attacks.parse(args.attack)
+    images = ImageSet.open(images_path(args.images))
+    problems: list[str] = []
+    written = ImageSet.write(_attacked(images, attack, args.container, problems), args.out)
+    origin = {"images": args.images, "images_fingerprint": images.fingerprint, "attack": attack.name}
+    write_text(args.out / "attack.json", json.dumps({**origin, "attack_version": attack.version}, indent=1) + "\n")
+    for problem in problems:
+        options.say(f"error: {problem}")
+    print(f"{args.out}: {len(written)} images after {attack.name}, fingerprint {written.fingerprint[:12]}")
+    return 1 if problems else 0
+
+
+def _attacked(images: ImageSet, attack: Attack, container: Container, problems: list[str]) -> Iterator[ImageRecord]:
+    from iarbench.attack import attack_image
+    from iarbench.decode import ImageError, encode
+    from iarbench.images import ImageRecord
+
+    for batch in images.iterate():
+        for record in batch:
+            try:
+                image = record.pil()
+            except ImageError as error:
+                problems.append(str(error))
+                continue
+            yield ImageRecord.make(
+                encode(attack_image(attack, image, record.image_id), container),
+                image_id=record.image_id,
+                source=record.source,
+                split=record.split,
+                group=record.group,
+                condition=record.condition,
+                seed=record.seed,
+                tokens=record.tokens,
+            )

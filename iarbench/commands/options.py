@@ -1,0 +1,95 @@
+"""Options that several verbs share, and how their values become what the engine takes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iarbench.errors import UserError
+
+if TYPE_CHECKING:
+    from iarbench.harness.plan import Settings
+
+Subparsers = argparse._SubParsersAction  # type: ignore[type-arg]
+
+
+def add_verb(subparsers: Subparsers, name: str, help: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """A verb whose help ends with `examples`, one command a line."""
+    return subparsers.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog="examples:\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_compute(parser: argparse.ArgumentParser) -> None:
+    """--device, --dtype, --batch-size, --weights."""
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (a GPU if there is one)")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of encoder and decoder")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="default: by image size; changes no score")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="look for weight files here first")
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """What the options of `add_compute`, and --workers and --limit where a verb has them, say."""
+    from iarbench.harness.plan import Settings
+
+    if args.weights is not None and not args.weights.is_dir():
+        raise UserError(f"--weights {args.weights}: there is no such folder")
+    return Settings(
+        device=args.device,
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        workers=getattr(args, "workers", None),
+        weights_dir=args.weights,
+        limit=getattr(args, "limit", None),
+    )
+
+
+def names(values: Sequence[str] | None) -> list[str]:
+    """Names from an option given once or several times, with or without commas."""
+    return [name.strip() for value in values or () for name in value.split(",") if name.strip()]
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    return _whole(text, 1)
+
+
+def not_negative(text: str) -> int:
+    """A whole number from 0, for argparse."""
+    return _whole(text, 0)
+
+
+def say(text: str, quiet: bool = False) -> None:
+    """A line on standard error, for what is not the result."""
+    if not quiet:
+        print(text, file=sys.stderr)
+
+
+def table(rows: list[list[str]]) -> str:
+    """Columns padded with two spaces between; in a terminal the header is bold."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if sys.stdout.isatty():
+        lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
+    return "\n".join(lines)
+
+
+def cache_dir() -> Path:
+    """Where scores that any command may use again are kept: $IARBENCH_CACHE, or iarbench below the user's cache."""
+    if own := os.environ.get("IARBENCH_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iarbench"
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+    return int(text)

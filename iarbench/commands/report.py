@@ -1,0 +1,51 @@
+"""``iarbench report``: the table of a run, recomputed from its scores."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from iarbench.commands import options
+
+EXAMPLES = """  iarbench report runs/mini
+  iarbench report runs/mini --all-sets              every non-member set on its own
+  iarbench report runs/mini --fpr 0.05              at another nominal rate of the task
+  iarbench report runs/mini --markdown > table.md
+  iarbench report runs/mini --png table.png
+"""
+
+
+def add_parser(subparsers: options.Subparsers) -> None:
+    """Add the verb to the command line."""
+    description = "Recompute every metric from the stored scores of a run. Needs neither torch nor the models."
+    parser = options.add_verb(subparsers, "report", "the table of a run", description, EXAMPLES)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `iarbench run` wrote")
+    parser.add_argument("--all-sets", action="store_true", help="every non-member set instead of all pooled")
+    parser.add_argument("--fpr", type=float, metavar="RATE", help="nominal false-positive rate to show, as a share")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="all rows as one JSON object")
+    form.add_argument("--markdown", action="store_true", help="a Markdown table")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="also draw it")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Recompute and print."""
+    from iarbench import report
+    from iarbench.harness.alarms import ringing
+    from iarbench.harness.run import recompute
+
+    outcome = recompute(args.run)
+    if args.json:
+        print(json.dumps({"out": str(args.run), **outcome.dump()}, ensure_ascii=False))
+    elif args.markdown:
+        print(report.markdown(outcome.rows, every_set=args.all_sets, fpr=args.fpr))
+    else:
+        report.show(outcome.rows, every_set=args.all_sets, fpr=args.fpr)
+    for line in ringing(outcome.alarms):
+        options.say(line)
+    if args.png:
+        from iarbench.plots import plot_run
+
+        plot_run(outcome.rows, args.png, fpr=args.fpr)
+    return 0

@@ -1,0 +1,75 @@
+"""Finding content by name: packaged tasks and image sets, or the user's own by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iarbench.errors import UserError
+from iarbench.registry import did_you_mean
+
+
+def task_names() -> list[str]:
+    """Names of the packaged tasks, sorted."""
+    return sorted(_tasks())
+
+
+def task_path(name: str) -> Path:
+    """The YAML of a packaged task, or of the user's own (a path that ends in .yaml or .yml).
+
+    Raises:
+        UserError: no such task or file.
+    """
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise UserError(f"{name}: there is no such file; packaged tasks: {', '.join(task_names())}")
+        return Path(name)
+    tasks = _tasks()
+    if name not in tasks:
+        raise UserError(f"{did_you_mean('task', name, tasks)}; or give a path ending in .yaml")
+    return tasks[name]
+
+
+def images_path(name: str) -> Path:
+    """Where the image set called `name` lies: a packaged one, a path, or "hf:owner/name@revision", which is fetched.
+
+    Raises:
+        UserError: nothing under that name, or the Hub refuses.
+    """
+    packaged = _image_sets()
+    if name in packaged:
+        return packaged[name]
+    if name.startswith("hf:"):
+        return _from_hub(name)
+    if not Path(name).exists():
+        raise UserError(f"{did_you_mean('image set', name, packaged)}; or give a path, or hf:owner/name@revision")
+    return Path(name)
+
+
+def _tasks() -> dict[str, Path]:
+    import iarbench.tasks
+
+    return {path.stem: path for folder in iarbench.tasks.__path__ for path in Path(folder).glob("*.yaml")}
+
+
+def _image_sets() -> dict[str, Path]:
+    import iarbench.data
+
+    return {path.stem: path for folder in iarbench.data.__path__ for path in Path(folder).glob("*.parquet")}
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    repo, _, revision = name.removeprefix("hf:").partition("@")
+    try:
+        folder = snapshot_download(repo, repo_type="dataset", revision=revision or None, allow_patterns="*.parquet")
+    except Exception as error:  # the network, the Hub and the name may each fail in many ways
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{name}: cannot be fetched from the Hugging Face Hub ({type(error).__name__}: {reason}); "
+            "check the network, the name and, if it is gated, your login"
+        ) from None
+    files = sorted(Path(folder).rglob("*.parquet"))
+    if not files:
+        raise UserError(f"{name}: the repository holds no .parquet file")
+    return files[0].parent

@@ -1,0 +1,22 @@
+"""Combined (arXiv 2606.28386, Eq. 11): the product QuantLoss(x) * EncLoss(x)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from iarbench.detector import Detector, Evidence
+from iarbench.detectors.encloss import enc_loss
+from iarbench.detectors.quantloss import quant_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Combined(Detector):
+    """Minus the product of QuantLoss and EncLoss; two encoder and two decoder passes."""
+
+    name: ClassVar[str] = "combined"
+    requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode"})
+
+    def score(self, evidence: Evidence) -> dict[str, Tensor]:
+        return {"combined": -(quant_loss(evidence) * enc_loss(evidence))}

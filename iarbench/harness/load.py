@@ -1,0 +1,131 @@
+"""Images ready to be scored: read, decoded, brought to size and attacked, here or in worker processes, in order.
+
+Workers know nothing of torch. What they do to an image depends on the image alone, so their number changes nothing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from iarbench.attack import attack_image, parse
+from iarbench.errors import UserError
+from iarbench.images import ImageSet
+from iarbench.preprocess import Preprocess
+from iarbench.record import ImageRecord
+from iarbench.specs import Preprocessing
+
+_attack = cache(parse)
+_SLAB_BYTES = 32 * 2**20
+_SLAB_IMAGES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """A few images that are prepared in one go."""
+
+    image_ids: tuple[str, ...]
+    attack: str
+    image_size: int
+    preprocessing: Preprocessing
+
+
+def slabs(image_ids: tuple[str, ...], attack: str, image_size: int, preprocessing: Preprocessing) -> list[Slab]:
+    """Cut a list of images into slabs whose pixels take a few tens of megabytes at most."""
+    step = max(1, min(_SLAB_IMAGES, _SLAB_BYTES // (3 * image_size**2)))
+    return [
+        Slab(image_ids[start : start + step], attack, image_size, preprocessing)
+        for start in range(0, len(image_ids), step)
+    ]
+
+
+def prepare(images: ImageSet, slab: Slab) -> np.ndarray:
+    """The pixels of a slab, uint8 (n, H, W, 3).
+
+    Raises:
+        UserError: an image that cannot be decoded, or of another size where sizes must be exact.
+    """
+    attack = _attack(slab.attack)
+    pixels = np.empty((len(slab.image_ids), slab.image_size, slab.image_size, 3), dtype=np.uint8)
+    for place, record in enumerate(images.read(slab.image_ids)):
+        image = sized(record, slab.image_size, slab.preprocessing)
+        pixels[place] = np.asarray(attack_image(attack, image, record.image_id))
+    return pixels
+
+
+def sized(record: ImageRecord, size: int, preprocessing: Preprocessing) -> Image.Image:
+    """The image (PIL, RGB) at `size` x `size`. Raises UserError when `exact` does not hold."""
+    image = record.pil()
+    if preprocessing == "resize-crop":
+        return Preprocess(size).image(image)
+    if image.size != (size, size):
+        raise UserError(
+            f"image {record.image_id} is {image.width}x{image.height}, the target needs {size}x{size}: bring all "
+            f"to size with `iarbench images import --size {size}`, or set preprocessing: resize-crop in the task"
+        )
+    return image
+
+
+def prepared(images: ImageSet, work: Iterable[Slab], workers: int) -> Generator[np.ndarray, None, None]:
+    """The pixels of every slab, in order; `workers` processes stay a little ahead, 0 does it here when asked.
+
+    Raises:
+        UserError: as `prepare`; or a worker process died.
+    """
+    if workers == 0:
+        yield from (prepare(images, slab) for slab in work)
+        return
+    with ExitStack() as stack:
+        pool = ProcessPoolExecutor(
+            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(images,)
+        )
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        try:
+            yield from _ahead(pool, work, window=2 * workers + 2)
+        except BrokenProcessPool:
+            raise UserError("a worker process died (out of memory?); repeat the command with fewer --workers") from None
+
+
+def _ahead(pool: ProcessPoolExecutor, work: Iterable[Slab], window: int) -> Iterator[np.ndarray]:
+    # Results wait in memory until they are used: a window keeps that from growing with the number of images.
+    waiting: deque[Future[np.ndarray]] = deque()
+    for slab in work:
+        waiting.append(pool.submit(_prepare_in_worker, slab))
+        if len(waiting) >= window:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+_images: ImageSet | None = None
+
+
+def _start_worker(images: ImageSet) -> None:
+    global _images
+    _images = images
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _prepare_in_worker(slab: Slab) -> np.ndarray:
+    assert _images is not None, "the initializer has run"
+    return prepare(_images, slab)

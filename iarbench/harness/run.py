@@ -1,0 +1,161 @@
+"""A run from plan to results, and its results again from what it stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from iarbench import __version__
+from iarbench.errors import UserError
+from iarbench.harness import manifest as manifests
+from iarbench.harness.alarms import Areas, find_alarms
+from iarbench.harness.plan import Job, Plan, Settings
+from iarbench.harness.progress import Progress, duration
+from iarbench.harness.store import remove_leftovers, write_atomically, write_text
+from iarbench.specs import read_text
+from iarbench.task import Task
+
+if TYPE_CHECKING:
+    from iarbench.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run ends with."""
+
+    task: Task
+    rows: list[Row]
+    alarms: Areas
+
+    def dump(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "task": self.task.spec.name,
+            "version": self.task.spec.version,
+            "rows": self.rows,
+            "alarms": self.alarms,
+        }
+
+
+def run(plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sys.stderr) -> Outcome:
+    """Compute what is missing below `root`, then the results; the same call again resumes or repeats the answer.
+
+    Raises:
+        UserError: `root` holds something else, or images, weights or the device cannot be used.
+    """
+    before = manifests.require_same_task(root, plan)
+    missing = plan.missing(root)
+    finished = before is not None and before["status"] == "finished" and before.get("results_key") == _results_key(plan)
+    if before and finished and not missing and (root / "results.jsonl").is_file():
+        return _stored(plan.task, root, before)
+    remove_leftovers(root)
+    began = time.monotonic()
+    manifest = manifests.start(root, plan, settings, before)
+    settings = _execute(missing, plan, root, settings, progress) if missing else settings
+    outcome = _conclude(plan, root)
+    manifests.finish_run(manifest, time.monotonic() - began, settings, _count(missing))
+    manifest |= {"status": "finished", "alarms": outcome.alarms, "results_key": _results_key(plan)}
+    manifests.write(root, manifest)
+    return outcome
+
+
+def outline(plan: Plan, root: Path) -> dict[str, Any]:
+    """What a run would do, in numbers; nothing is computed or written."""
+    before = manifests.require_same_task(root, plan)
+    missing = plan.missing(root)
+    spec, todo = plan.task.spec, sum(len(job.cells) for job in missing)
+    return {
+        "task": spec.name,
+        "version": spec.version,
+        "image_set": spec.images,
+        "images": len(plan.index),
+        "targets": spec.targets,
+        "encoders": spec.encoders,
+        "detectors": spec.detectors,
+        "attacks": spec.attacks,
+        "parts": len(plan.parts),
+        "parts_done": len(plan.parts) - todo,
+        "images_to_score": _count(missing),
+        "scores_to_compute": sum(len(job.chunk.image_ids) * len(job.cells) for job in missing),
+        "estimate": _estimate(_count(missing), before["runs"] if before else []),
+    }
+
+
+def _estimate(images: int, runs: list[dict[str, Any]]) -> str:
+    if not images:
+        return "nothing to compute"
+    speeds = [run["images_scored"] / run["seconds"] for run in runs if run.get("images_scored")]
+    if not speeds:
+        return "unknown until some images have been scored here; add --limit 20 for a first look"
+    return f"about {duration(images / speeds[-1])}, as fast as the last time"
+
+
+def recompute(root: Path) -> Outcome:
+    """The results of a finished run, computed anew from its stored scores; nothing is written.
+
+    Raises:
+        UserError: `root` is not a finished run.
+    """
+    from iarbench.results import compute_rows, load_index, load_scores
+
+    manifest = manifests.read(root)
+    if manifest is None:
+        raise UserError(f"{root}: no run here; give the folder that `iarbench run --out` wrote")
+    if manifest["status"] != "finished":
+        raise UserError(f"{root}: the run is not finished; repeat it: {manifest['runs'][-1]['command']}")
+    task = Task.restore(manifest["task"])
+    parts = read_text(root / "parts.txt").splitlines()
+    rows = compute_rows(load_scores(root, parts), load_index(root), task.result_task())
+    return Outcome(task, rows, manifest["alarms"])
+
+
+def _execute(missing: Sequence[Job], plan: Plan, root: Path, settings: Settings, progress: TextIO | None) -> Settings:
+    from iarbench.harness.execute import decide, execute
+
+    decided = decide(settings)
+    with Progress("scoring", _count(missing), progress) as bar:
+        execute(missing, plan, root, decided, bar.advance)
+    return decided
+
+
+def _conclude(plan: Plan, root: Path) -> Outcome:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from iarbench.plots import plot_run
+    from iarbench.results import compute_rows, load_scores, write_rows
+
+    parts = [part.path for part in plan.parts]
+    index = pa.Table.from_pandas(plan.index, preserve_index=False)
+    write_atomically(root / "images.parquet", lambda file: pq.write_table(index, file))
+    write_text(root / "parts.txt", "\n".join(parts) + "\n")
+    rows = compute_rows(load_scores(root, parts), plan.index, plan.task.result_task())
+    write_rows(rows, root / "results.jsonl")
+    picture = root / ".results.png"
+    plot_run(rows, picture)
+    os.replace(picture, root / "results.png")
+    return Outcome(plan.task, rows, find_alarms(plan))
+
+
+def _stored(task: Task, root: Path, manifest: dict[str, Any]) -> Outcome:
+    from iarbench.rows import read_rows
+
+    return Outcome(task, read_rows(root / "results.jsonl"), manifest["alarms"])
+
+
+def _count(jobs: Sequence[Job]) -> int:
+    return sum(len(job.chunk.image_ids) for job in jobs)
+
+
+def _results_key(plan: Plan) -> str:
+    """Hash of all that the results follow from."""
+    task = plan.task.dump()
+    whole = [__version__, task["effective"], task["generators"], plan.images.fingerprint, [p.path for p in plan.parts]]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,149 @@
+"""Where scores lie: parts named by the hash of everything that a score depends on, written all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FORMAT = 1
+"""Version of the score files: raising it makes every stored score be computed again."""
+
+_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("sha256", pa.string()),
+        ("score_name", pa.string()),
+        ("score", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some images of one source and split, which are scored and stored together."""
+
+    source: str
+    split: str
+    image_ids: tuple[str, ...]
+    sha256s: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over ids and contents in order; ids count because they seed the attacks."""
+        lines = json.dumps([self.image_ids, self.sha256s])
+        return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of scores: one detector, target, encoder and attack over one chunk.
+
+    `identity`: everything that a score depends on but the images; it is hashed into the file's name and written into
+    its metadata, together with `about`, which only informs.
+    """
+
+    identity: Mapping[str, Any]
+    about: Mapping[str, Any]
+    chunk: Chunk
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of identity, images and format version, 64 hexadecimal digits."""
+        whole = {"format": FORMAT, "images": self.chunk.digest, **self.identity}
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def path(self) -> str:
+        """Relative to the folder of the run: scores/<detector>/<target>/<encoder>/<attack>/<images>-<key>.parquet."""
+        folders = [_safe(str(self.identity[name])) for name in ("detector", "target", "encoder", "attack")]
+        images = _safe(f"{self.chunk.source}-{self.chunk.split}")
+        return "/".join(["scores", *folders, f"{images}-{self.key[:12]}.parquet"])
+
+
+def write_part(
+    root: Path, part: Part, scores: Mapping[str, Sequence[float]], seconds: Sequence[float], device: str
+) -> None:
+    """Store one part. `scores`: score name -> a value an image of the chunk, in its order; `seconds`: likewise."""
+    chunk, count = part.chunk, len(scores)
+    table = pa.Table.from_arrays(
+        [
+            pa.array(chunk.image_ids * count),
+            pa.array(chunk.sha256s * count),
+            pa.array([name for name in scores for _ in chunk.image_ids]),
+            pa.array([float(value) for values in scores.values() for value in values]),
+            pa.array(list(seconds) * count),
+        ],
+        schema=_SCHEMA,
+    )
+    about = json.dumps({**part.identity, **part.about, "device": device, "key": part.key})
+    table = table.replace_schema_metadata({b"iarbench": about.encode()})
+    write_atomically(root / part.path, lambda file: pq.write_table(table, file, write_page_checksum=True))
+
+
+def is_stored(root: Path, part: Part) -> bool:
+    """Whether the part is there, readable, and holds the scores of exactly its images."""
+    try:
+        with pq.ParquetFile(root / part.path, page_checksum_verification=True) as file:
+            table = file.read()
+        about = json.loads((table.schema.metadata or {})[b"iarbench"])
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        return False
+    if about.get("key") != part.key or table.schema.names != _SCHEMA.names or not table.num_rows:
+        return False
+    names = dict.fromkeys(table.column("score_name").to_pylist())
+    return (
+        table.column("image_id").to_pylist() == list(part.chunk.image_ids) * len(names)
+        and table.column("sha256").to_pylist() == list(part.chunk.sha256s) * len(names)
+        and table.column("score").null_count == 0
+    )
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Let `write` fill a temporary file beside `path`, sync it, and give it the name in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, all or nothing."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def remove_leftovers(root: Path) -> None:
+    """Delete the temporary files of runs that were killed while writing."""
+    for path in root.rglob(".*.tmp"):
+        pid = path.name.split(".")[-2]
+        if not (pid.isdigit() and _alive(int(pid))):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _safe(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "._+-=" else "_" for char in name).lstrip(".") or "_"

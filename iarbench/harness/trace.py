@@ -1,0 +1,150 @@
+"""Tracing single images: their scores by every target against the scores of calibration non-members."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import numpy as np
+
+from iarbench import variants
+from iarbench.attribution import Attribution, attribute
+from iarbench.decode import decode_rgb
+from iarbench.detector import Detector, Evidence, apply
+from iarbench.errors import UserError
+from iarbench.harness.plan import Plan, Settings, make_plan
+from iarbench.harness.progress import Progress
+from iarbench.images import ImageSet
+from iarbench.preprocess import Preprocess
+from iarbench.results import load_scores
+from iarbench.task import CLEAN, Task
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from iarbench.detector import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The answer for one file; `note` says what was done to it first, "" if nothing."""
+
+    path: str
+    answer: Attribution
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tracer:
+    """Targets ready to judge images, each with the calibration scores of its non-members by set."""
+
+    targets: tuple[Target, ...]
+    detector: Detector
+    calibration: Mapping[str, Mapping[str, np.ndarray]]
+    families: Mapping[str, str]
+    alpha: float
+    settings: Settings
+
+    def trace(self, path: str) -> Traced:
+        """Attribute one file. Raises UserError when it cannot be read or decoded."""
+        image = _read(path)
+        answer = self.attribute({target.name: self._score(target, image) for target in self.targets})
+        return Traced(path, answer, self._note(image))
+
+    def attribute(self, scores: Mapping[str, float]) -> Attribution:
+        """The answer for one score a target. Raises UserError when the calibration set is too small for `alpha`."""
+        return attribute(scores, self.calibration, families=self.families, alpha=self.alpha)
+
+    def _score(self, target: Target, image: Image.Image) -> float:
+        from iarbench.harness.execute import to_images
+
+        if image.size != (target.image_size, target.image_size):
+            image = Preprocess(target.image_size).image(image)
+        images = to_images(np.array(image)[None], self.settings.device)
+        scored = apply(self.detector, Evidence(target, images, dtype=self.settings.dtype))
+        return next(iter(scored.scores.values()))[0]
+
+    def _note(self, image: Image.Image) -> str:
+        sizes = sorted({target.image_size for target in self.targets if image.size != (target.image_size,) * 2})
+        if not sizes:
+            return ""
+        shown = ", ".join(f"{size}x{size}" for size in sizes)
+        return f"resized from {image.width}x{image.height} to {shown}: resampling weakens the traces of a generator"
+
+
+def make_tracer(
+    task: Task,
+    encoder: str | None,
+    alpha: float,
+    cache: Path,
+    settings: Settings,
+    progress: TextIO | None = sys.stderr,
+) -> Tracer:
+    """Load the targets of a task and score its calibration non-members, unless `cache` has their scores.
+
+    `task`: narrowed to one detector. `encoder`: None takes `inverse` where a target has it. `alpha`: chance of naming
+    any generator for an image of none.
+
+    Raises:
+        UserError: as `iarbench.harness.run.run`; or too few calibration images for `alpha`.
+    """
+    from iarbench.content import images_path
+    from iarbench.harness.execute import decide, execute
+    from iarbench.loading import load_target
+
+    settings = decide(settings)
+    images = ImageSet.open(images_path(task.spec.images)).filter(split=task.spec.calibration_split)
+    plans = [_plan(task, target, encoder, images, settings) for target in task.spec.targets]
+    jobs = [(plan, plan.missing(cache)) for plan in plans]
+    with Progress("calibrating", sum(len(j.chunk.image_ids) for _, todo in jobs for j in todo), progress) as bar:
+        for plan, todo in jobs:
+            if todo:
+                execute(todo, plan, cache, settings, bar.advance)
+    cells = [plan.jobs[0].cells[0] for plan in plans]
+    tracer = Tracer(
+        targets=tuple(load_target(c.variant.name, c.encoder, settings.device, settings.weights_dir) for c in cells),
+        detector=cells[0].detector,
+        calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
+        families=_families(task.generators),
+        alpha=alpha,
+        settings=settings,
+    )
+    tracer.attribute({target.name: 0.0 for target in tracer.targets})  # too few images: say so once, before any file
+    return tracer
+
+
+def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settings: Settings) -> Plan:
+    known = variants.get(target).encoders
+    chosen = encoder or ("inverse" if "inverse" in known else "original")
+    one = task.narrowed(targets=[target], encoders=[chosen], attacks=[CLEAN])
+    plan = make_plan(one, images, task.spec.images, replace(settings, limit=None))
+    if not plan.jobs:
+        raise UserError(f"{task.spec.images} holds no calibration non-members for {target}; see `iarbench images info`")
+    return plan
+
+
+def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
+    scores = load_scores(cache, [part.path for part in plan.parts])
+    first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
+    joined = first.merge(plan.index[["image_id", "source"]], on="image_id")
+    return {str(source): rows["score"].to_numpy() for source, rows in joined.groupby("source")}
+
+
+def _families(generators: Sequence[str]) -> dict[str, str]:
+    """Generators that share a tokenizer get one name, by which `attribute` takes them together."""
+    families = {}
+    for name in generators:
+        siblings = sorted({name, *variants.get(name).shares_tokenizer_with} & set(generators))
+        families[name] = name if siblings == [name] else " or ".join(siblings)
+    return families
+
+
+def _read(path: str) -> Image.Image:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    return decode_rgb(data, path)

@@ -1,0 +1,117 @@
+"""Task: a specification, narrowed by the command line, and which images play a part in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from iarbench import content
+from iarbench.errors import UserError
+from iarbench.specs import TaskSpec, check_task, parse_task, read_text
+
+if TYPE_CHECKING:
+    from iarbench.images import ImageSet
+    from iarbench.results import ResultTask
+
+CLEAN = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a run works on. `text`: the YAML as written; `spec`: what the command line made of it."""
+
+    spec: TaskSpec
+    text: str
+    generators: tuple[str, ...]
+    """Every generator of the task, under test in this run or not: their images are non-members for each other."""
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """A packaged task by name, or one of the user's by path. Raises UserError."""
+        path = content.task_path(name)
+        text = read_text(path)
+        spec = parse_task(text, str(path))
+        return cls(spec, text, spec.targets)
+
+    @property
+    def sha256(self) -> str:
+        """Of the YAML as written."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def narrowed(self, **changes: Sequence[str] | str | None) -> Self:
+        """The task with some keys replaced; None and empty lists leave a key as it is.
+
+        Raises:
+            UserError: a value that the key does not allow.
+        """
+        given = {key: value for key, value in changes.items() if value}
+        spec = check_task(self.spec.model_dump() | given, "command line")
+        return replace(self, spec=spec, generators=tuple(dict.fromkeys((*self.generators, *spec.targets))))
+
+    def attacks_for(self, names: Sequence[str]) -> list[str]:
+        """Attacks to score; where only one side is attacked, the other's clean scores are needed as well."""
+        wanted = list(dict.fromkeys(names))
+        return wanted if self.spec.attacked == "both" or CLEAN in wanted else [CLEAN, *wanted]
+
+    def needs(self, target: str, source: str, split: str, attack: str) -> bool:
+        """Whether images of this source and split under this attack say anything about the target."""
+        spec = self.spec
+        member = source == target and split == spec.member_split
+        nonmember = source in self._nonmembers(target) and split in (spec.nonmember_split, spec.calibration_split)
+        if attack == CLEAN or spec.attacked == "both":
+            return member or nonmember
+        return member if spec.attacked == "members" else nonmember
+
+    def check_images(self, images: ImageSet) -> None:
+        """Raise UserError when a side of the task has no image in the set."""
+        index, spec = images.index(), self.spec
+        present = set(zip(index["source"], index["split"], strict=True))
+        wanted = [(target, spec.member_split, "members") for target in spec.targets]
+        wanted += [(source, spec.nonmember_split, "non-members") for source in spec.real]
+        wanted += [(source, spec.calibration_split, "calibration images") for source in spec.real]
+        for source, split, what in wanted:
+            if (source, split) not in present:
+                found = ", ".join(f"{a}/{b}" for a, b in sorted(present)) or "nothing"
+                raise UserError(
+                    f"the images hold no {what} of task {spec.name} from source {source!r}, split {split!r}; "
+                    f"they hold: {found}"
+                )
+
+    def result_task(self) -> ResultTask:
+        """What `iarbench.results` needs to know."""
+        from iarbench.results import ResultTask
+
+        spec = self.spec
+        return ResultTask(
+            name=spec.name,
+            version=spec.version,
+            targets=spec.targets,
+            generators=self.generators,
+            real_sets={source: (source,) for source in spec.real},
+            fprs=spec.fpr,
+            attacked=spec.attacked,
+            member_split=spec.member_split,
+            nonmember_split=spec.nonmember_split,
+            calibration_split=spec.calibration_split,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """For the manifest; `Task.restore` reads it back."""
+        return {
+            "name": self.spec.name,
+            "version": self.spec.version,
+            "sha256": self.sha256,
+            "text": self.text,
+            "generators": list(self.generators),
+            "effective": self.spec.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def restore(cls, dumped: dict[str, Any]) -> Self:
+        """The task of a manifest."""
+        return cls(check_task(dumped["effective"], "manifest"), dumped["text"], tuple(dumped["generators"]))
+
+    def _nonmembers(self, target: str) -> set[str]:
+        return {*self.spec.real, *self.generators} - {target}

@@ -1,0 +1,170 @@
+"""For tests, here and in other packages: a toy generator that costs nothing, and a check of detectors.
+
+The toy's codebook holds the colours of a regular grid and its decoder paints each cell of an image in one of them, so
+that its images re-encode onto the codebook exactly, as those of a perfect tokenizer would; other images do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iarbench.decode import encode
+from iarbench.detector import Detector, Evidence, Target, apply
+from iarbench.generator import Generator
+from iarbench.nn.sampling import Greedy, Streams
+from iarbench.record import ImageRecord
+from iarbench.tokenizer import Quantized, Tokenizer
+
+LEVELS, STEP = 5, 51
+"""Grey levels a colour channel can take: `offset`, `offset` + 51, ... five of them, exact in 8 bits."""
+
+
+class ToyEncoder(nn.Module):
+    """Mean colour of every cell, times ``gain``."""
+
+    def __init__(self, cell: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.avg_pool2d(images, self.cell) * self.gain
+
+
+class ToyTokenizer(Tokenizer):
+    """Features are mean colours (B, 3, h, w) of cells of `config["cell"]` pixels, tokens their nearest grid colours.
+
+    Weights: ``offset``, the lowest grey level of the grid in [0, 50], by which toys differ; ``encoder.gain``, which an
+    encoder that inverts the decoder has at 1.
+    """
+
+    native_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
+        super().__init__()
+        self.offset: Tensor
+        self.image_size, self.cell = image_size, int(config["cell"])
+        self.encoder = ToyEncoder(self.cell)
+        self.register_buffer("offset", torch.tensor(float(config.get("offset", 0))))
+
+    def encode_native(self, images: Tensor) -> Tensor:
+        return self.encoder(images)
+
+    def decode_native(self, features: Tensor) -> Tensor:
+        return F.interpolate(features, scale_factor=float(self.cell), mode="nearest")
+
+    def quantize(self, features: Tensor) -> Quantized:
+        levels = ((features * 255 - self.offset) / STEP).round().clamp(0, LEVELS - 1)
+        red, green, blue = levels.long().unbind(1)
+        return Quantized(((red * LEVELS + green) * LEVELS + blue).flatten(1), self._colours(levels))
+
+    def lookup(self, tokens: Tensor) -> Tensor:
+        side = math.isqrt(tokens.shape[1])
+        levels = torch.stack([tokens // LEVELS**2, tokens // LEVELS % LEVELS, tokens % LEVELS], dim=1)
+        return self._colours(levels.view(len(tokens), 3, side, side).float())
+
+    def released_key(self, name: str) -> str | None:
+        """Our names are the released ones."""
+        return name
+
+    def _colours(self, levels: Tensor) -> Tensor:
+        return (levels * STEP + self.offset) / 255
+
+
+class ToyGenerator(Generator):
+    """Draws every token from all colours alike; needs no transformer."""
+
+    tokenizer_class = ToyTokenizer
+
+    def sample_tokens(self, conditions: Tensor, streams: Streams | Greedy, **sampling: Any) -> Tensor:
+        tokenizer: Any = self.tokenizer
+        cells = (tokenizer.image_size // tokenizer.cell) ** 2
+        flat = torch.zeros(len(conditions), LEVELS**3)
+        return torch.stack([streams.draw(flat) for _ in range(cells)], dim=1)
+
+    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
+        raise NotImplementedError("a toy has nothing to train")
+
+
+def toy_target(name: str = "toy-a", offset: int = 0, image_size: int = 16, cell: int = 4) -> Target:
+    """A target on the CPU, without files."""
+    tokenizer = ToyTokenizer({"cell": cell, "offset": offset}, image_size).eval().requires_grad_(False)
+    return Target(name, "toy", "original", tokenizer, f"{offset:064x}", image_size)
+
+
+def toy_images(count: int, seed: int, offset: int | None, image_size: int = 16, cell: int = 4) -> np.ndarray:
+    """Images uint8 (count, H, W, 3): of the toy with this offset, or smooth noise that no toy made where it is None."""
+    rng = np.random.default_rng(seed)
+    if offset is None:
+        coarse = rng.integers(0, 256, (count, image_size // 2, image_size // 2, 3))
+        return coarse.repeat(2, axis=1).repeat(2, axis=2).astype(np.uint8)
+    side = image_size // cell
+    cells = rng.integers(0, LEVELS, (count, side, side, 3)) * STEP + offset
+    return cells.repeat(cell, axis=1).repeat(cell, axis=2).astype(np.uint8)
+
+
+def toy_records(count: int, source: str, split: str, seed: int, offset: int | None = None) -> Iterator[ImageRecord]:
+    """Records of `toy_images` as PNG; ids are "<source>/<split>/<number>"."""
+    for number, pixels in enumerate(toy_images(count, seed, offset)):
+        yield ImageRecord.make(
+            encode(Image.fromarray(pixels), "png"),
+            image_id=f"{source}/{split}/{number:05}",
+            source=source,
+            split=split,
+        )
+
+
+def write_toy_family(folder: Path, offsets: Mapping[str, int]) -> Path:
+    """A folder with the YAML and the weights of toys called by the keys of `offsets`; their original encoder is 3 %
+    off, their inverse encoder exact. $IARBENCH_GENERATORS takes such a folder.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["family: toy", "code: iarbench.testing:ToyGenerator", "image_size: 16", "tokenizer: {cell: 4}"]
+    lines += ["transformer: {}", "sampling: {default: {}}", "licence: none", "citation: none", "variants:"]
+    for name, offset in offsets.items():
+        weights = {"offset": torch.tensor(float(offset)), "encoder.gain": torch.tensor(1.03)}
+        save_file(weights, folder / f"{name}.safetensors")
+        save_file({"encoder.gain": torch.tensor(1.0)}, folder / f"{name}-inverse.safetensors")
+        files = f"tokenizer: {{path: {name}.safetensors}}, inverse: {{path: {name}-inverse.safetensors}}"
+        lines += [f"  {name}:", f"    files: {{{files}}}"]
+    (folder / "toy.yaml").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def check_detector(detector: Detector) -> None:
+    """Assert what every detector must hold, on a toy target: names, shapes, finite scores, orientation (its own images
+    score higher than others'), no dependence on the other images of the batch, and the same scores twice.
+
+    Raises:
+        AssertionError: naming what does not hold.
+    """
+    kind = type(detector).__name__
+    assert detector.name, f"{kind}: name is empty"
+    assert isinstance(detector.version, int), f"{kind}: version must be a whole number"
+    target = toy_target()
+    own = torch.from_numpy(toy_images(8, 1, 0)).permute(0, 3, 1, 2).float() / 255
+    other = torch.from_numpy(toy_images(8, 2, None)).permute(0, 3, 1, 2).float() / 255
+    images = torch.cat([own, other])
+    together = apply(detector, Evidence(target, images)).scores
+    again = apply(detector, Evidence(target, images)).scores
+    alone = [apply(detector, Evidence(target, image[None])).scores for image in images]
+    assert together, f"{kind}: score returned no scores"
+    for name, values in together.items():
+        assert all(map(math.isfinite, values)), f"{kind}: score {name!r} is not finite"
+        assert values == again[name], f"{kind}: score {name!r} differs when computed twice"
+        singles = [scores[name][0] for scores in alone]
+        close = np.allclose(values, singles, rtol=1e-5, atol=1e-9)
+        assert close, f"{kind}: score {name!r} of an image depends on the others of its batch"
+        wins = np.mean(np.array(values[:8])[:, None] > np.array(values[8:])[None])
+        assert wins > 0.9, f"{kind}: score {name!r} must be higher for the target's own images (AUROC {wins:.2f})"

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from toys import Toys
+
+from iarbench import __version__
+from iarbench.cli import VERBS, main, parser
+from iarbench.registry import ATTACKS, DETECTORS, SOURCES
+
+
+def python(*args: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *args], capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["ls"]])
+def test_light_commands_import_nothing_heavy_and_are_quick(command: list[str]) -> None:
+    imported = python("-X", "importtime", "-m", "iarbench", *command).stderr
+    modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
+    assert "iarbench" in modules
+    assert not modules & {"torch", "datasets", "pandas", "scipy", "sklearn", "albumentations", "matplotlib"}
+    assert min(cpu_seconds(command) for _ in range(3)) < 0.4
+
+
+def cpu_seconds(command: list[str]) -> float:
+    """Processor time of a command: what a user waits on an idle machine, and not what a busy one adds."""
+    before = os.times()
+    assert python("-m", "iarbench", *command).returncode == 0
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_real_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main([verb, "--help"])
+    assert exit.value.code == 0
+    text = capsys.readouterr().out
+    assert "examples:" in text
+    assert re.search(rf"^  iarbench {verb}\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_examples_in_the_help_parse(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    text = re.sub(r"\\\n\s*", "", capsys.readouterr().out.partition("examples:")[2])
+    lines = re.findall(r"^  iarbench (.*)$", text, re.MULTILINE)
+    found = [re.split(r"\s{2,}(?!\s*--)| > ", line)[0].split() for line in lines]
+    assert found
+    for words in found:
+        assert parser().parse_args(words).verb == words[0]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"iarbench {__version__}\n"
+
+
+def test_ls_names_everything_there_is(toy_family: Toys, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls"]) == 0
+    text = capsys.readouterr().out
+    for name in (*DETECTORS.names(), *ATTACKS.names(), *SOURCES.names(), "toy-a", "toy-b", "mini"):
+        assert re.search(rf"^{re.escape(name)}\b", text, re.MULTILINE), name
+    assert main(["ls", "generators"]) == 0
+    header, *lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header == ["name", "family", "size", "encoders", "licence"]
+    assert ["toy-a", "toy", "16", "px", "original,", "inverse", "none"] in lines
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--task", "minni"], "unknown task 'minni': did you mean 'mini'"),
+        (["run", "--task", "TOYS", "--target", "toy-aa"], "unknown generator 'toy-aa': did you mean 'toy-a'"),
+        (["run", "--task", "TOYS", "--detector", "quantlos"], "unknown detector 'quantlos': did you mean"),
+        (["run", "--task", "TOYS", "--attack", "jpeg500"], "attack 'jpeg500'"),
+        (["run", "--task", "TOYS", "--encoder", "inverted"], "command line: key 'encoders.0'"),
+        (["run", "--task", "TOYS", "--images", "nowhere"], "unknown image set 'nowhere'"),
+        (["run", "--task", "TOYS", "--weights", "nowhere"], "--weights nowhere: there is no such folder"),
+        (["report", "nowhere"], "nowhere: no run here"),
+        (["attack", "--images", "nowhere", "--attack", "none", "--out", "x"], "unknown image set 'nowhere'"),
+        (["images", "import", "nowhere", "--out", "x"], "unknown source 'nowhere'"),
+        (["images", "info", "nowhere"], "unknown image set 'nowhere'"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(
+    toy_family: Toys, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(toy_family.task) if word == "TOYS" else word for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize("words", [["run", "--batch-size", "0"], ["run", "--limit", "-3"], ["run", "--workers", "x"]])
+def test_numbers_are_checked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(words)
+    assert exit.value.code == 2
+    assert "is not a whole number from" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    early = f"{sys.executable} -m iarbench ls | (exec 0<&-; sleep 0.7); exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", early], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (141, "")
