@@ -54,7 +54,8 @@ def _tasks() -> dict[str, Path]:
 def _image_sets() -> dict[str, Path]:
     import iarbench.data
 
-    return {path.stem: path for folder in iarbench.data.__path__ for path in Path(folder).glob("*.parquet")}
+    shards = [path for folder in iarbench.data.__path__ for path in Path(folder).glob("*/*.parquet")]
+    return {path.parent.name: path.parent for path in shards}
 
 
 def _from_hub(name: str) -> Path:

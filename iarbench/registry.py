@@ -33,7 +33,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Every known name, sorted: the built-in ones and those of installed packages."""
-        return sorted(self._targets())
+        return sorted(self.targets())
 
     def get(self, name: str) -> Any:
         """The object behind a name, or behind "path/to/file.py:Name".
@@ -43,7 +43,7 @@ class Registry:
         """
         if is_file_reference(name):
             return _load_from_file(name)
-        targets = self._targets()
+        targets = self.targets()
         if name not in targets:
             raise UserError(did_you_mean(self.kind, name, targets))
         module, _, attribute = targets[name].partition(":")
@@ -58,14 +58,15 @@ class Registry:
         Raises:
             UserError: the name already stands for something else.
         """
-        known = self._targets().setdefault(name, target)
+        known = self.targets().setdefault(name, target)
         # Two installed copies of one package announce the same target twice: that is no conflict.
         if known != target:
             raise UserError(
                 f"two {self.kind}s are called {name!r}: {known} and {target}; rename one, or uninstall its package"
             )
 
-    def _targets(self) -> dict[str, str]:
+    def targets(self) -> dict[str, str]:
+        """Name -> "module:attribute", nothing imported."""
         if self._table is None:
             self._table = dict(self._builtin)
             for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, point.value)):

@@ -94,7 +94,7 @@ SECTIONS: dict[str, Callable[[], Iterator[list[str]]]] = {
 
 def _read(registry: Registry) -> Iterator[tuple[str, ast.ClassDef | ast.FunctionDef]]:
     """Names with the source of what they stand for, which is not imported: numpy alone takes a tenth of a second."""
-    for name, target in sorted(registry._targets().items()):
+    for name, target in sorted(registry.targets().items()):
         module, _, attribute = target.partition(":")
         spec = importlib.util.find_spec(module)
         if spec is not None and spec.origin is not None:

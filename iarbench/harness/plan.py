@@ -17,7 +17,7 @@ from iarbench.images import ImageSet
 from iarbench.registry import DETECTORS, is_file_reference
 from iarbench.task import Task
 from iarbench.variants import Variant
-from iarbench.weights import weights_hash
+from iarbench.weights import encoders, weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,8 +147,8 @@ def _sides(task: Task, weights_dir: Path | None) -> tuple[list[_Side], list[str]
     for name in dict.fromkeys(task.spec.targets):
         variant = variants.get(name)
         for encoder in dict.fromkeys(task.spec.encoders):
-            if encoder not in variant.encoders:
-                notes.append(f"{name} has no {encoder} encoder, skipped; it has: {', '.join(variant.encoders)}")
+            if encoder not in (known := encoders(variant, weights_dir)):
+                notes.append(f"{name} has no {encoder} encoder, skipped; it has: {', '.join(known)}")
                 continue
             weights = weights_hash(variant, encoder, weights_dir)
             identity = {"target": name, "encoder": encoder, "target_weights": weights, "image_size": variant.image_size}
