@@ -17,8 +17,8 @@ from iarbench.errors import UserError
 from iarbench.harness import manifest as manifests
 from iarbench.harness.alarms import Areas, find_alarms
 from iarbench.harness.plan import Job, Plan, Settings
-from iarbench.harness.progress import Progress, duration
 from iarbench.harness.store import remove_leftovers, write_atomically, write_text
+from iarbench.progress import Progress, duration
 from iarbench.specs import read_text
 from iarbench.task import Task
 
@@ -120,7 +120,7 @@ def _execute(missing: Sequence[Job], plan: Plan, root: Path, settings: Settings,
     from iarbench.harness.execute import decide, execute
 
     decided = decide(settings)
-    with Progress("scoring", _count(missing), progress) as bar:
+    with Progress("scoring", _count(missing), stream=progress) as bar:
         execute(missing, plan, root, decided, bar.advance)
     return decided
 

@@ -16,9 +16,9 @@ from iarbench.decode import decode_rgb
 from iarbench.detector import Detector, Evidence, apply
 from iarbench.errors import UserError
 from iarbench.harness.plan import Plan, Settings, make_plan
-from iarbench.harness.progress import Progress
 from iarbench.images import ImageSet
 from iarbench.preprocess import Preprocess
+from iarbench.progress import Progress
 from iarbench.results import load_scores
 from iarbench.task import CLEAN, Task
 
@@ -99,7 +99,7 @@ def make_tracer(
     images = ImageSet.open(images_path(task.spec.images)).filter(split=task.spec.calibration_split)
     plans = [_plan(task, target, encoder, images, settings) for target in task.spec.targets]
     jobs = [(plan, plan.missing(cache)) for plan in plans]
-    with Progress("calibrating", sum(len(j.chunk.image_ids) for _, todo in jobs for j in todo), progress) as bar:
+    with Progress("calibrating", sum(len(j.chunk.image_ids) for _, todo in jobs for j in todo), stream=progress) as bar:
         for plan, todo in jobs:
             if todo:
                 execute(todo, plan, cache, settings, bar.advance)

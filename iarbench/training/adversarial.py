@@ -46,7 +46,7 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
     parts = (decoder, optimizer, critic_optimizer, critic, {"average": average})
     start = resume(state, asdict(recipe), *parts)
     average = parts[-1]["average"]
-    progress = Progress("adversarial", recipe.steps, start)
+    progress = Progress("adversarial", recipe.steps, start, unit="steps")
     for step in range(start, recipe.steps):
         factor = cosine(step, recipe.steps)
         set_lr(optimizer, recipe.lr * factor)

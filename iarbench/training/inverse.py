@@ -95,7 +95,7 @@ def finetune_inverse(
     device = next(trained.parameters()).device
     size = min(recipe.batch, len(images))
     per_epoch = len(images) // size
-    progress = Progress("inverse", recipe.epochs * per_epoch, start * per_epoch)
+    progress = Progress("inverse", recipe.epochs * per_epoch, start * per_epoch, unit="steps")
     for epoch in range(start, recipe.epochs):
         set_lr(optimizer, recipe.lr * 0.9 ** int(12 * epoch / recipe.epochs))
         total = 0.0

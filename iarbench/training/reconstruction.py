@@ -44,7 +44,7 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
     trained = [p for p in tokenizer.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=1e-4)
     start = resume(state, asdict(recipe), tokenizer, optimizer, codebook)
-    progress = Progress("reconstruction", recipe.steps, start)
+    progress = Progress("reconstruction", recipe.steps, start, unit="steps")
     for step in range(start, recipe.steps):
         set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
         images = random_batch(pixels, recipe.batch).to(device)

@@ -106,7 +106,7 @@ def train_transformer(
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(recipe.seed))
     held = max(int(len(labels) * recipe.held_out), 1)
     test, train = order[:held], order[held:]
-    progress, loss_mean, held_out = Progress("transformer", recipe.steps, start), 0.0, float("nan")
+    progress, loss_mean, held_out = Progress("transformer", recipe.steps, start, unit="steps"), 0.0, float("nan")
     for step in range(start, recipe.steps):
         set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
         rows = train[torch.randint(len(train), (recipe.batch,))]

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from iarbench.harness import progress
-from iarbench.harness.progress import Progress, duration
+from iarbench import progress
+from iarbench.progress import Progress, duration
 
 
 class Terminal(io.StringIO):
@@ -22,7 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_plain_lines_come_now_and_then(clock: list[float]) -> None:
     stream = io.StringIO()
-    with Progress("scoring", 1000, stream) as bar:
+    with Progress("scoring", 1000, stream=stream) as bar:
         for _ in range(10):
             clock[0] += 1
             bar.advance(100)
@@ -34,7 +34,7 @@ def test_plain_lines_come_now_and_then(clock: list[float]) -> None:
 
 def test_a_terminal_has_one_line_that_renews_itself(clock: list[float]) -> None:
     stream = Terminal()
-    with Progress("scoring", 4000, stream) as bar:
+    with Progress("scoring", 4000, stream=stream) as bar:
         for _ in range(4):
             clock[0] += 1
             bar.advance(1000)
@@ -44,7 +44,7 @@ def test_a_terminal_has_one_line_that_renews_itself(clock: list[float]) -> None:
 
 
 def test_quiet_writes_nothing(clock: list[float]) -> None:
-    with Progress("scoring", 1, None) as bar:
+    with Progress("scoring", 1, stream=None) as bar:
         bar.advance(1)
     assert bar.done == 1
 

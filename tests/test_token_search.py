@@ -1,0 +1,136 @@
+"""The token search of multi-scale quantisers, on one small enough to decode in a blink."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from iarbench.errors import UserError
+from iarbench.nn.quantize import MultiScaleQuantizer
+from iarbench.nn.search import MODES_ONLY, Budget, search
+from iarbench.nn.search.icm import ConditionalModes
+from iarbench.nn.search.linear import LinearMap
+
+CODES, DIM, PATCHES = 64, 8, (1, 2, 4)
+LENGTH = sum(n * n for n in PATCHES)
+SMALL = Budget(iterations=20, moves=4)
+
+
+def make_quantizer(seed: int = 0) -> MultiScaleQuantizer:
+    generator = torch.Generator().manual_seed(seed)
+    quantizer = MultiScaleQuantizer(CODES, DIM, PATCHES, ratio=0.5, shared=2).eval().requires_grad_(False)
+    for parameter in quantizer.parameters():
+        parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return quantizer
+
+
+@pytest.fixture(scope="module")
+def quantizer() -> MultiScaleQuantizer:
+    return make_quantizer()
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Tensor:
+    return torch.randint(CODES, (20, LENGTH), generator=torch.Generator().manual_seed(1))
+
+
+def error(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).square().flatten(1).mean(1)
+
+
+def noise(count: int) -> Tensor:
+    return torch.randn(count, DIM, PATCHES[-1], PATCHES[-1], generator=torch.Generator().manual_seed(2))
+
+
+def test_linear_map_is_the_quantizer(quantizer: MultiScaleQuantizer, tokens: Tensor) -> None:
+    linear = LinearMap(quantizer)
+    made = linear.offset + linear.synthesize(linear.codes[tokens])
+    torch.testing.assert_close(made, quantizer.lookup(tokens).flatten(1), rtol=0, atol=1e-5)
+
+
+def test_structured_covariances_equal_dense_ones(quantizer: MultiScaleQuantizer) -> None:
+    linear = LinearMap(quantizer)
+    root = torch.randn(LENGTH, DIM, DIM, generator=torch.Generator().manual_seed(3))
+    columns, blocks = linear.columns.flatten(0, 1), root @ root.mT
+    covariance = columns.T @ torch.block_diag(*blocks) @ columns
+    torch.testing.assert_close(linear.covariance(blocks), covariance, rtol=1e-4, atol=1e-4)
+    inner = torch.stack([a @ covariance @ a.T for a in linear.columns])
+    torch.testing.assert_close(linear.diagonal_blocks(covariance), inner, rtol=1e-4, atol=1e-3)
+
+
+def test_conditional_modes_never_raise_the_error_and_end_at_an_optimum(quantizer: MultiScaleQuantizer) -> None:
+    linear = LinearMap(quantizer)
+    modes = ConditionalModes(linear)
+    f = noise(4)
+    now, _ = quantizer(f)
+    y = f.flatten(1) - linear.offset
+    for _ in range(20):
+        after = modes.run(y, now, 1)
+        assert (linear.residual(y, after).square().sum(1) <= linear.residual(y, now).square().sum(1) + 1e-5).all()
+        now = after
+    least = error(quantizer.lookup(now), f)
+    for j in range(LENGTH):
+        tried = now[:, None].repeat(1, CODES, 1)
+        tried[:, :, j] = torch.arange(CODES)
+        errors = error(quantizer.lookup(tried.flatten(0, 1)), f.repeat_interleave(CODES, 0)).view(-1, CODES)
+        torch.testing.assert_close(errors.min(1).values, least, rtol=1e-4, atol=0)
+
+
+def test_known_tokens_are_found_where_greedy_and_modes_fail(quantizer: MultiScaleQuantizer, tokens: Tensor) -> None:
+    f = quantizer.lookup(tokens)
+    greedy, _ = quantizer(f)
+    modes = search(quantizer, f, MODES_ONLY).tokens
+    found = search(quantizer, f, SMALL)
+    right = [float((t == tokens).float().mean()) for t in (greedy, modes, found.tokens)]
+    assert right[0] < 0.5
+    assert right[1] < 0.8
+    assert right[2] > 0.98
+    assert error(found.f_hat, f).median() < 1e-10
+
+
+@pytest.mark.parametrize("budget", [MODES_ONLY, SMALL, Budget(0, 4)])
+def test_never_above_greedy(quantizer: MultiScaleQuantizer, tokens: Tensor, budget: Budget) -> None:
+    on_code = quantizer.lookup(tokens[:4])
+    f = torch.cat([noise(4), on_code, on_code + 0.3 * noise(4), torch.zeros_like(on_code[:1])])
+    greedy, f_hat = quantizer(f)
+    found = search(quantizer, f, budget)
+    assert found.tokens.shape == greedy.shape
+    assert found.tokens.dtype == torch.int64
+    assert torch.equal(found.f_hat, quantizer.lookup(found.tokens))
+    same = (found.tokens == greedy).all(1)
+    assert (same | (error(found.f_hat, f) < error(f_hat, f))).all()
+
+
+def test_an_image_does_not_depend_on_its_batch(quantizer: MultiScaleQuantizer, tokens: Tensor) -> None:
+    f = quantizer.lookup(tokens) + 0.2 * noise(len(tokens))
+    together = search(quantizer, f, SMALL).tokens
+    assert torch.equal(search(quantizer, f.flip(0), SMALL).tokens.flip(0), together)
+    assert torch.equal(torch.cat([search(quantizer, f[i : i + 1], SMALL).tokens for i in range(3)]), together[:3])
+
+
+def test_usage_of_codes_helps_under_noise(quantizer: MultiScaleQuantizer) -> None:
+    usage = torch.zeros(len(PATCHES), CODES)
+    usage[:, :8] = 1000
+    tokens = torch.randint(8, (16, LENGTH), generator=torch.Generator().manual_seed(4))
+    f = quantizer.lookup(tokens) + 0.4 * noise(16)
+    informed, blind = (search(quantizer, f, Budget(20, 0), u).tokens for u in (usage, None))
+    assert (informed == tokens).float().mean() > (blind == tokens).float().mean() + 0.1
+
+
+def test_changed_weights_are_noticed(tokens: Tensor) -> None:
+    quantizer, other = make_quantizer(), make_quantizer(5)
+    search(quantizer, quantizer.lookup(tokens), SMALL)
+    quantizer.load_state_dict(other.state_dict())
+    f = other.lookup(tokens)
+    assert torch.equal(search(quantizer, f, SMALL).tokens, search(other, f, SMALL).tokens)
+
+
+def test_wrong_shapes_are_named(quantizer: MultiScaleQuantizer) -> None:
+    with pytest.raises(UserError, match=r"expected \(B, 8, 4, 4\)"):
+        search(quantizer, torch.zeros(1, 8, 5, 5))
+    with pytest.raises(UserError, match="usage has shape"):
+        search(quantizer, torch.zeros(1, 8, 4, 4), usage=torch.ones(CODES))
+    with pytest.raises(UserError, match="0 or more"):
+        Budget(iterations=-1)
+    assert search(quantizer, torch.zeros(0, 8, 4, 4), MODES_ONLY).tokens.shape == (0, LENGTH)
