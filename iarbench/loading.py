@@ -94,5 +94,6 @@ def load_generator(
 
 def _fill(module: nn.Module, variant: Variant, part: str, weights_dir: Path | None) -> None:
     path = locate(variant, part, weights_dir)
-    state: dict[str, Any] = read_state(path, variant.files[part].wrappers)
+    wrappers = variant.files[part].wrappers if part in variant.files else ()
+    state: dict[str, Any] = read_state(path, wrappers)
     load_released(module, {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state.items()}, str(path))

@@ -46,13 +46,17 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from iarbench import variants
+    from iarbench.errors import UserError
     from iarbench.training import folder
     from iarbench.training.data import load_parquet
 
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.what == "tokenizer":
-        folder.start_folder(args.out, args.name, variants.get(args.like))
+        like = variants.get(args.like)
+        if like.family not in ("llamagen", "var"):
+            raise UserError(f"--like {like.name}: training is there for the families llamagen and var; choose one of them")
+        folder.start_folder(args.out, args.name, like)
     images = load_parquet(args.images, folder.open_folder(args.out, args.name).image_size)
     path = _tokenizer(args, images) if args.what == "tokenizer" else _transformer(args, images)
     print(f"saved {path}")

@@ -110,7 +110,9 @@ def train_transformer(
     for step in range(start, recipe.steps):
         set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
         rows = train[torch.randint(len(train), (recipe.batch,))]
-        classes = labels[rows].masked_fill(torch.rand(recipe.batch) < recipe.class_dropout, model.null_class)
+        classes = labels[rows]
+        if hasattr(model, "null_class"):  # families without guidance have no empty condition to learn
+            classes = classes.masked_fill(torch.rand(recipe.batch) < recipe.class_dropout, model.null_class)
         batch = tokens[torch.randint(len(tokens), (recipe.batch,)), rows]
         # Short sequences train a third faster without the fused attention kernel, whose backward pass is slow on CPUs.
         with sdpa_kernel(SDPBackend.MATH), torch.autocast(device.type, torch.bfloat16):
