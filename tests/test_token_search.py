@@ -113,7 +113,7 @@ def test_usage_of_codes_helps_under_noise(quantizer: MultiScaleQuantizer) -> Non
     usage = torch.zeros(len(PATCHES), CODES)
     usage[:, :8] = 1000
     tokens = torch.randint(8, (16, LENGTH), generator=torch.Generator().manual_seed(4))
-    f = quantizer.lookup(tokens) + 0.4 * noise(16)
+    f = quantizer.lookup(tokens) + 0.2 * noise(16)
     informed, blind = (search(quantizer, f, Budget(20, 0), u).tokens for u in (usage, None))
     assert (informed == tokens).float().mean() > (blind == tokens).float().mean() + 0.1
 

@@ -61,8 +61,8 @@ def execute(args: argparse.Namespace) -> int:
     for i, record in enumerate(r for batch in ImageSet.open(images_dir).iterate() for r in batch):
         pixels[i] = torch.from_numpy(np.array(record.pil()))
         tokens.append(record.tokens)
-    given = {**variant.finetune, "epochs": args.epochs, "lr": args.lr, "augment": args.augment}
-    recipe = InverseRecipe(**{key: value for key, value in given.items() if value is not None})
+    asked = {key: value for key, value in (("epochs", args.epochs), ("lr", args.lr)) if value is not None}
+    recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
     tokenizer = load_tokenizer(variant, weights_dir=args.weights).to(args.device)
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"

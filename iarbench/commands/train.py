@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.what == "tokenizer":
         like = variants.get(args.like)
         if like.family not in ("llamagen", "var"):
-            raise UserError(f"--like {like.name}: training is there for the families llamagen and var; choose one of them")
+            raise UserError(f"--like {like.name}: only llamagen and var can be trained so far; choose one")
         folder.start_folder(args.out, args.name, like)
     images = load_parquet(args.images, folder.open_folder(args.out, args.name).image_size)
     path = _tokenizer(args, images) if args.what == "tokenizer" else _transformer(args, images)

@@ -105,8 +105,9 @@ def finetune_inverse(
                 pixels = _augmented(pixels, stage(epoch, recipe.epochs), f"{recipe.seed}/{epoch}/{i}")
             with torch.no_grad():
                 target = tokenizer.lookup(tokens[rows].to(device))
-            prediction = tokenizer.encode(pixels.permute(0, 3, 1, 2).to(device).float() / 255)
-            loss = nn.functional.mse_loss(prediction, target)
+            with torch.autocast(device.type, torch.bfloat16):
+                prediction = tokenizer.encode(pixels.permute(0, 3, 1, 2).to(device).float() / 255)
+            loss = nn.functional.mse_loss(prediction.float(), target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
