@@ -97,9 +97,9 @@ def test_report_recomputes_the_same_rows_without_torch(undisturbed: Path, toys: 
 def test_killed_at_random_moments_it_ends_with_the_same_scores(undisturbed: Path, toys: Toys, tmp_path: Path) -> None:
     out, command = tmp_path / "killed", ("run", "--task", toys.task, "--out", tmp_path / "killed", "--batch-size", "8")
     moments = random.Random()
-    for _ in range(2):
+    for _ in range(5):
         already = len(list(out.rglob("*.parquet")))
-        wanted = already + moments.randint(1, 30)
+        wanted = already + moments.randint(1, 12)
         with toys.popen(*command) as process:
             while process.poll() is None and len(list(out.rglob("*.parquet"))) < wanted:
                 time.sleep(0.02)
@@ -113,7 +113,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_scores(undisturbed: Path
     pd.testing.assert_series_equal(scores(out), scores(undisturbed), rtol=0, atol=1e-6)
     assert all(path.stat().st_mtime_ns == written for path, written in stored.items())
     runs = json.loads((out / "manifest.json").read_text())["runs"]
-    assert ["ended" in run for run in runs] == [False, False, True]
+    assert ["ended" in run for run in runs] == [False] * 5 + [True]
     assert len(list((out / "scores").rglob("*"))) == len(list((undisturbed / "scores").rglob("*")))
 
 
