@@ -18,7 +18,8 @@ BATCH, ROUNDS = 64, 5
 def images_per_second(groups: list[tuple[str, ...]]) -> float:
     """Median speed when each group of detectors gets evidence of its own."""
     target = load_target("llamagen-mini", "inverse")
-    images = torch.rand(BATCH, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    target.tokenizer.to(memory_format=torch.channels_last)
+    images = torch.rand(BATCH, 64, 64, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)
     detectors = {name: DETECTORS.get(name)() for name in NAMES}
     times = []
     for _ in range(ROUNDS):
