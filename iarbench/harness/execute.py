@@ -14,6 +14,7 @@ import torch
 from iarbench.detector import Evidence, Target, apply
 from iarbench.errors import UserError
 from iarbench.harness.load import prepared, slabs
+from iarbench.harness.memory import keep_freed_memory
 from iarbench.harness.plan import Cell, Job, Plan, Settings
 from iarbench.harness.store import write_part
 from iarbench.loading import load_target
@@ -51,6 +52,7 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
         UserError: weights or images that cannot be used, or not enough memory on the GPU.
     """
     _be_exact()
+    keep_freed_memory()
     try:
         _work_off(jobs, plan, root, settings, advance)
     except torch.OutOfMemoryError:
@@ -118,7 +120,7 @@ def _rebatch(slabs: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
 
 def _batch_size(settings: Settings, image_size: int) -> int:
     """The batch size asked for, else one that fits; a released decoder takes about 30 kB a pixel while it works."""
-    pixels = 2**18 if settings.device == "cpu" else 2**22
+    pixels = 2**17 if settings.device == "cpu" else 2**22
     return settings.batch_size or max(1, min(256, pixels // image_size**2))
 
 
