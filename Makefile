@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test lint bench clean
 
 demo: $(STAMP)
-	$(BIN)/iarbench run --out runs/demo
+	$(BIN)/iarbench run --detector quantloss --encoder original,inverse,inverse-aug --out runs/demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

@@ -104,7 +104,7 @@ def bench_mini(images: int, counted: int, weights: Path | None) -> None:
     start = time.perf_counter()
     search(quantizer, torch.zeros(1, *quantizer.lookup(known[:1]).shape[1:]), Budget(), usage)
     shared = time.perf_counter() - start
-    budgets = {"modes": MODES_ONLY, "ep_without_moves": Budget(moves=0), "ep": Budget()}
+    budgets = {"modes": MODES_ONLY, "ep": Budget(), "ep_moves": Budget(moves=48)}
     solvers = solvers_for(quantizer, usage, budgets)
     clean = quantizer.lookup(known)
     greedy = float(mse(quantizer, clean, quantizer(clean)[0]).mean())

@@ -32,7 +32,7 @@ def test_every_command_is_understood(command: str) -> None:
 
 def test_the_table_is_the_stored_result_of_the_command_above_it() -> None:
     table = README.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
-    rows = read_rows(ROOT / "leaderboard" / "rows" / "mini.jsonl")
+    rows = read_rows(ROOT / "leaderboard" / "rows" / "mini-demo.jsonl")
     assert table == report.markdown(rows).strip()
     command = README.split("<!-- command -->")[1].split("```bash\n")[1].split("\n")[0]
     demo = (ROOT / "Makefile").read_text().split("\ndemo:")[1].split("\n")[1].strip()

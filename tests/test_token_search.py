@@ -113,9 +113,9 @@ def test_usage_of_codes_helps_under_noise(quantizer: MultiScaleQuantizer) -> Non
     usage = torch.zeros(len(PATCHES), CODES)
     usage[:, :8] = 1000
     tokens = torch.randint(8, (16, LENGTH), generator=torch.Generator().manual_seed(4))
-    f = quantizer.lookup(tokens) + 0.2 * noise(16)
+    f = quantizer.lookup(tokens) + 0.4 * noise(16)
     informed, blind = (search(quantizer, f, Budget(20, 0), u).tokens for u in (usage, None))
-    assert (informed == tokens).float().mean() > (blind == tokens).float().mean() + 0.1
+    assert (informed == tokens).float().mean() > (blind == tokens).float().mean() + 0.04
 
 
 def test_changed_weights_are_noticed(tokens: Tensor) -> None:
@@ -133,4 +133,5 @@ def test_wrong_shapes_are_named(quantizer: MultiScaleQuantizer) -> None:
         search(quantizer, torch.zeros(1, 8, 4, 4), usage=torch.ones(CODES))
     with pytest.raises(UserError, match="0 or more"):
         Budget(iterations=-1)
-    assert search(quantizer, torch.zeros(0, 8, 4, 4), MODES_ONLY).tokens.shape == (0, LENGTH)
+    with pytest.raises(UserError, match="at least one"):
+        search(quantizer, torch.zeros(0, 8, 4, 4))

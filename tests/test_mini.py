@@ -1,0 +1,77 @@
+"""The packaged minis and their image set: what they are, and that the answer depends on whose images are scored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from iarbench.content import images_path
+from iarbench.detector import Evidence, apply
+from iarbench.detectors.quantloss import QuantLoss
+from iarbench.images import ImageSet
+from iarbench.loading import load_generator, load_target
+from iarbench.metrics import auroc
+from iarbench.thresholds import Scores
+
+COUNT = 60
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    return ImageSet.open(images_path("iarbench-mini"))
+
+
+def scores(images: ImageSet, source: str, target: str, encoder: str = "inverse") -> np.ndarray:
+    records = next(images.filter(source=source, split="test").iterate(batch_size=COUNT))
+    pixels = torch.stack([torch.from_numpy(np.array(record.pil())) for record in records])
+    evidence = Evidence(load_target(target, encoder), pixels.permute(0, 3, 1, 2).float() / 255)
+    return np.array(apply(QuantLoss(), evidence).scores["quantloss"])
+
+
+def test_the_set_is_whole_and_its_sides_have_one_format(images: ImageSet) -> None:
+    index = images.index()
+    counts = index.groupby(["source", "split"]).size()
+    assert (counts >= 300).all()
+    assert set(index["format"]) == {"WEBP"}
+    assert set(zip(index["width"], index["height"], strict=True)) == {(64, 64)}
+    assert images.verify() == []
+
+
+def test_photographs_and_seeds_are_disjoint_between_splits(images: ImageSet) -> None:
+    index = images.index()
+    for column in ("group", "sha256"):
+        test, calibration = (set(index.loc[index["split"] == s, column]) for s in ("test", "calibration"))
+        assert not test & calibration
+    made = index[index["source"] != "photos-free"]
+    assert made["seed"].is_unique
+
+
+@pytest.mark.parametrize("name", ["llamagen-mini", "var-mini"])
+def test_members_are_what_the_shipped_weights_make(images: ImageSet, name: str) -> None:
+    (record,) = next(images.filter(source=name, split="test").iterate(batch_size=1))
+    generator = load_generator(name)
+    sample = generator.sample(torch.tensor([int(record.condition)]), [record.seed])
+    assert sample.tokens[0].tolist() == list(record.tokens)
+    difference = np.abs(np.array(record.pil(), dtype=int) - sample.images[0].numpy())
+    assert difference.max() <= 1  # another processor may round a grey level differently
+
+
+def test_quantloss_knows_whose_images_they_are(images: ImageSet) -> None:
+    own, other, real = (scores(images, s, "llamagen-mini") for s in ("llamagen-mini", "var-mini", "photos-free"))
+    assert auroc(Scores.of(own), Scores.of(real)).value > 0.95
+    assert auroc(Scores.of(own), Scores.of(other)).value > 0.95
+    # The same images against the other target: the separation must go.
+    wrong = scores(images, "llamagen-mini", "var-mini")
+    assert auroc(Scores.of(wrong), Scores.of(scores(images, "photos-free", "var-mini"))).value < 0.8
+
+
+def test_the_inverse_encoder_is_what_makes_it_work(images: ImageSet) -> None:
+    values = {
+        encoder: auroc(
+            Scores.of(scores(images, "llamagen-mini", "llamagen-mini", encoder)),
+            Scores.of(scores(images, "photos-free", "llamagen-mini", encoder)),
+        ).value
+        for encoder in ("original", "inverse")
+    }
+    assert values["inverse"] > values["original"] + 0.15
