@@ -15,7 +15,7 @@ from iarbench.errors import UserError
 VERBS = ("run", "report", "trace", "ls", "images", "attack", "generate", "train", "finetune", "check")
 
 EPILOG = """examples:
-  iarbench run                       the packaged task: no GPU, no download, about a minute
+  iarbench run                       the packaged task: no GPU, no download, some minutes
   iarbench report runs/mini          its table again, from the stored scores
   iarbench trace picture.png         which known generator made this?
   iarbench ls                        what there is: generators, detectors, attacks, tasks, sources
