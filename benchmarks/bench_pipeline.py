@@ -61,17 +61,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images = repeated(COUNT, folder / "set")
-        bare = [encoder_speed()]
+        plain = encoder_speed()
         speeds = {workers: pipeline_speed(images, folder, workers) for workers in (0, 1, 2)}
-        bare.append(encoder_speed())
-    encoder = sum(bare) / 2
+        tuned = encoder_speed()  # `execute` has told this process to keep freed memory
+    best = max(speeds.values())
     keep(
         "pipeline",
         {
             "images": COUNT,
-            "encoder_images_per_second": round(encoder, 1),
+            "encoder_images_per_second": round(plain, 1),
+            "encoder_keeping_memory_images_per_second": round(tuned, 1),
             **{f"pipeline_{w}_workers_images_per_second": round(s, 1) for w, s in speeds.items()},
-            "ratio_best_pipeline_to_encoder": round(max(speeds.values()) / encoder, 3),
+            "ratio_pipeline_to_encoder": round(best / plain, 3),
+            "ratio_pipeline_to_encoder_keeping_memory": round(best / tuned, 3),
         },
     )
 
