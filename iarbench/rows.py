@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from iarbench.errors import UserError
+from iarbench.files import write_text
 
 Row = dict[str, Any]
 
@@ -36,13 +36,8 @@ the test non-members; `images_fingerprint` is over exactly the images that the r
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
     """Write one JSON object a line, all or nothing. Floats are written so that they read back bit for bit."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+    write_text(path, "".join(lines))
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from iarbench.files import write_atomically
 from iarbench.harness import store
-from iarbench.harness.store import Chunk, Part, is_stored, remove_leftovers, write_atomically, write_part
+from iarbench.harness.store import Chunk, Part, is_stored, remove_leftovers, write_part
 
 IDENTITY = {
     "detector": "quantloss",

@@ -37,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
     """Attack and write; 1 when some images could not be decoded."""
     from iarbench import attack as attacks
     from iarbench.content import images_path
-    from iarbench.harness.store import write_text
+    from iarbench.files import write_text
     from iarbench.images import ImageSet
 
     attack = attacks.parse(args.attack)

@@ -40,9 +40,10 @@ def execute(args: argparse.Namespace) -> int:
     """Make the training images (once), fine-tune, save."""
     import numpy as np
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from iarbench import variants
+    from iarbench.files import write_atomically
     from iarbench.images import ImageSet
     from iarbench.loading import load_generator, load_tokenizer
     from iarbench.making import make_records
@@ -69,6 +70,6 @@ def execute(args: argparse.Namespace) -> int:
     losses = finetune_inverse(tokenizer, pixels, torch.tensor(tokens), recipe, state)
     file = args.out / f"{name}-{part}.safetensors"
     half = {k: v.cpu().half().contiguous() for k, v in inverse_state(tokenizer).items()}
-    save_file(half, file)
+    write_atomically(file, lambda opened: opened.write(save(half)))
     print(f"saved {file}: loss {losses[0]:.3g} -> {losses[-1]:.3g} in {time.monotonic() - began:.0f} s")
     return 0

@@ -17,8 +17,8 @@ from typing import Any
 import iarbench
 from iarbench import __version__
 from iarbench.errors import UserError
+from iarbench.files import write_text
 from iarbench.harness.plan import Plan, Settings
-from iarbench.harness.store import write_text
 
 PACKAGES = ("torch", "numpy", "pillow", "albumentations", "pyarrow", "pandas", "scipy", "scikit-learn", "safetensors")
 SEEDS = "attacks: sha256(attack name, attack version, image_id); bootstrap: hash of the row's identity; no other seed"

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from iarbench import __version__
 from iarbench.errors import UserError
+from iarbench.files import write_atomically, write_text
 from iarbench.harness import manifest as manifests
 from iarbench.harness.alarms import Areas, find_alarms
 from iarbench.harness.plan import Job, Plan, Settings
-from iarbench.harness.store import remove_leftovers, write_atomically, write_text
+from iarbench.harness.store import remove_leftovers
 from iarbench.progress import Progress, duration
 from iarbench.specs import read_text
 from iarbench.task import Task

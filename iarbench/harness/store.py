@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from iarbench.files import write_atomically
 
 FORMAT = 1
 """Version of the score files: raising it makes every stored score be computed again."""
@@ -106,25 +108,6 @@ def is_stored(root: Path, part: Part) -> bool:
         and table.column("sha256").to_pylist() == list(part.chunk.sha256s) * len(names)
         and table.column("score").null_count == 0
     )
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, sync it, and give it the name in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, all or nothing."""
-    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def remove_leftovers(root: Path) -> None:

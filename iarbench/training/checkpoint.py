@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from iarbench.files import write_atomically
+
 
 def save_atomically(state: Any, path: Path) -> None:
-    """``torch.save`` to a temporary name, synced and renamed, so that ``path`` is always whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """``torch.save``, all or nothing."""
+    write_atomically(path, lambda file: torch.save(state, file))
 
 
 def snapshot(step: int, recipe: dict[str, Any], *parts: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ With ``IARBENCH_GENERATORS`` pointing to the folder, every verb knows the new ge
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from iarbench.errors import UserError
+from iarbench.files import write_atomically, write_text
 from iarbench.variants import Variant, read_family
 from iarbench.weights import sha256_file
 
@@ -27,7 +27,7 @@ def start_folder(folder: Path, name: str, like: Variant) -> None:
     path = folder / f"{name}.yaml"
     if not path.exists():
         own = like.model_dump(include=set(INHERITED))
-        _write_text(
+        write_text(
             path, yaml.safe_dump({"family": like.family, "variants": {name: {**own, "files": {}}}}, sort_keys=False)
         )
 
@@ -44,13 +44,13 @@ def add_weights(folder: Path, name: str, part: str, state: dict[str, Tensor], ca
     """Save one part's tensors as float16 and enter file and ``card`` into the YAML; returns the weight file."""
     file = folder / f"{name}-{part}.safetensors"
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-    _write_bytes(file, save(half))
+    write_atomically(file, lambda opened: opened.write(save(half)))
     path = folder / f"{name}.yaml"
     text = yaml.safe_load(path.read_text())
     entry = text["variants"][name]
     entry["files"][part] = {"path": file.name, "sha256": sha256_file(file)}
     entry.setdefault("card", {})[part] = card
-    _write_text(path, yaml.safe_dump(text, sort_keys=False))
+    write_text(path, yaml.safe_dump(text, sort_keys=False))
     return file
 
 
@@ -60,18 +60,4 @@ def set_classes(folder: Path, name: str, classes: list[str]) -> None:
     text = yaml.safe_load(path.read_text())
     text["variants"][name]["classes"] = classes
     text["variants"][name]["transformer"]["num_classes"] = len(classes)
-    _write_text(path, yaml.safe_dump(text, sort_keys=False))
-
-
-def _write_text(path: Path, text: str) -> None:
-    _write_bytes(path, text.encode())
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_text(path, yaml.safe_dump(text, sort_keys=False))
