@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import Self, TextIO
 
@@ -28,6 +29,7 @@ class Progress:
         self._terminal = stream is not None and stream.isatty()
         self._began = self._shown = time.monotonic()
         self._width = 0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -38,8 +40,9 @@ class Progress:
             self._width = 0
 
     def advance(self, more: int) -> None:
-        """Count some more and show where we are, not too often."""
-        self.show(self.done + more)
+        """Count some more and show where we are, not too often; any thread may."""
+        with self._lock:
+            self.show(self.done + more)
 
     def show(self, done: int, **numbers: float) -> None:
         """Set the count, and show it with the ``numbers``, not too often."""

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 
 from iarbench.detector import Evidence, Target, apply
 from iarbench.errors import UserError
+from iarbench.harness.lanes import in_lanes
 from iarbench.harness.load import prepared, slabs
 from iarbench.harness.memory import keep_freed_memory
 from iarbench.harness.plan import Cell, Job, Plan, Settings
@@ -64,18 +67,25 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
 
 def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
     targets = _load_targets(jobs, settings)
-    preprocessing = plan.task.spec.preprocessing
-    work = [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, preprocessing)) for job in jobs]
+    work = [
+        (job, slabs(job.chunk.image_ids, job.attack, job.image_size, plan.task.spec.preprocessing)) for job in jobs
+    ]
+
+    def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
+        columns = [_Column(cell, targets[cell.variant.name, cell.encoder]) for cell in job.cells]
+        for batch in _rebatch(pixels, _batch_size(settings, job.image_size)):
+            _score(columns, batch, settings)
+            advance(len(batch))
+        for column in columns:
+            write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
+
+    if settings.device == "cpu" and not settings.workers:
+        in_lanes([partial(do, job, prepared(plan.images, several, 0)) for job, several in work])
+        return
     pixels = prepared(plan.images, (slab for _, several in work for slab in several), settings.workers or 0)
     with closing(pixels):
         for job, several in work:
-            columns = [_Column(cell, targets[cell.variant.name, cell.encoder]) for cell in job.cells]
-            size = _batch_size(settings, job.image_size)
-            for batch in _rebatch((next(pixels) for _ in several), size):
-                _score(columns, batch, settings)
-                advance(len(batch))
-            for column in columns:
-                write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
+            do(job, islice(pixels, len(several)))
 
 
 @dataclass(slots=True)
