@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from iarbench.errors import UserError
 from iarbench.generator import Generator
 from iarbench.generators import var
-from iarbench.nn.attention import KVCache, RMSNorm, rotary_2d, rotate_pairs
+from iarbench.nn.attention import FeedForward, KVCache, RMSNorm, rotary_2d, rotate_pairs
 from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.binary_quantize import BinaryQuantizer, schedule
 from iarbench.nn.checkpoint import rules
@@ -154,7 +154,7 @@ class Block(nn.Module):
         self.sa = SelfAttention(dim, heads)
         self.ca_norm = nn.LayerNorm(dim, eps=eps)
         self.ca = CrossAttention(dim, dim, heads, pooling=False)
-        self.ffn = var.FeedForward(dim, hidden)
+        self.ffn = FeedForward(dim, hidden, gelu="tanh")
         self.ada_gss = nn.Parameter(torch.zeros(1, 1, 6, dim))
 
     def forward(

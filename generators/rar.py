@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iarbench.generator import Generator
-from iarbench.nn.attention import KVCache
+from iarbench.nn.attention import FeedForward, KVCache
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.quantize import VectorQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
@@ -159,18 +159,6 @@ class Attention(nn.Module):
         return self.proj(out.transpose(1, 2).flatten(2))
 
 
-class FeedForward(nn.Module):
-    """Linear, GELU (exact form), linear."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
 class Block(nn.Module):
     """Attention and feed-forward, each shifted, scaled and gated by a vector of its own at every position."""
 
@@ -179,7 +167,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=eps)
         self.attn = Attention(dim, heads, eps)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
-        self.mlp = FeedForward(dim, hidden)
+        self.mlp = FeedForward(dim, hidden, gelu="none")
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
 
     def forward(self, x: Tensor, cond: Tensor, cache: KVCache | None, layer: int) -> Tensor:

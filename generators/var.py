@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iarbench.generator import Generator
-from iarbench.nn.attention import KVCache
+from iarbench.nn.attention import FeedForward, KVCache
 from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.quantize import MultiScaleQuantizer
@@ -97,18 +97,6 @@ class SelfAttention(nn.Module):
         return self.proj(out.transpose(1, 2).flatten(2))
 
 
-class FeedForward(nn.Module):
-    """Linear, GELU (tanh form), linear."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
-
-
 class Block(nn.Module):
     """Attention and feed-forward, scaled, shifted and gated by the class (adaptive layer norm)."""
 
@@ -119,7 +107,7 @@ class Block(nn.Module):
         self.dim, self.eps = dim, eps
         self.dropout = nn.Dropout(dropout)
         self.attn = SelfAttention(dim, heads)
-        self.ffn = FeedForward(dim, hidden)
+        self.ffn = FeedForward(dim, hidden, gelu="tanh")
         if shared_modulation:
             self.ada_gss = nn.Parameter(torch.zeros(1, 1, 6, dim))
         else:

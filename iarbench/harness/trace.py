@@ -21,6 +21,7 @@ from iarbench.preprocess import Preprocess
 from iarbench.progress import Progress
 from iarbench.results import load_scores
 from iarbench.task import CLEAN, Task
+from iarbench.weights import encoders
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -117,7 +118,7 @@ def make_tracer(
 
 
 def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settings: Settings) -> Plan:
-    known = variants.get(target).encoders
+    known = encoders(variants.get(target), settings.weights_dir)
     chosen = encoder or ("inverse" if "inverse" in known else "original")
     one = task.narrowed(targets=[target], encoders=[chosen], attacks=[CLEAN])
     plan = make_plan(one, images, task.spec.images, replace(settings, limit=None))

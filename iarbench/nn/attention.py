@@ -1,9 +1,10 @@
-"""What the families' transformers share: the key-value cache, RMSNorm and two-dimensional rotary positions."""
+"""What the families' transformers share: key-value cache, RMSNorm, GELU feed-forward, two-dimensional rotary positions."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class KVCache:
@@ -32,6 +33,19 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float()
         return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(x) * self.weight
+
+
+class FeedForward(nn.Module):
+    """Linear, GELU, linear. ``gelu``: "none" for the exact function, "tanh" for its approximation."""
+
+    def __init__(self, dim: int, hidden: int, gelu: str) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+        self.gelu = gelu
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x), approximate=self.gelu))
 
 
 def rotary_2d(rows: Tensor, columns: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
