@@ -1,4 +1,4 @@
-"""What the families' transformers share: key-value cache, RMSNorm, GELU feed-forward, two-dimensional rotary positions."""
+"""What the families' transformers share: key-value cache, RMSNorm, GELU feed-forward and 2-D rotary positions."""
 
 from __future__ import annotations
 
