@@ -33,6 +33,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--images", type=Path, required=True, help="Parquet file with columns image and label")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, YAML and checkpoints")
     parser.add_argument("--labels", help="train the transformer on these labels only, comma-separated")
+    parser.add_argument("--class-names", help="names of these labels in their order, comma-separated; default: numbers")
     parser.add_argument("--steps", type=options.positive, help="batches to train on; default from the recipe")
     parser.add_argument(
         "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
@@ -46,17 +47,15 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from iarbench import variants
-    from iarbench.errors import UserError
+    from iarbench.memory import keep_freed_memory
     from iarbench.training import folder
     from iarbench.training.data import load_parquet
 
+    keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.what == "tokenizer":
-        like = variants.get(args.like)
-        if like.family not in ("llamagen", "var"):
-            raise UserError(f"--like {like.name}: only llamagen and var can be trained so far; choose one")
-        folder.start_folder(args.out, args.name, like)
+        folder.start_folder(args.out, args.name, variants.get(args.like))
     images = load_parquet(args.images, folder.open_folder(args.out, args.name).image_size)
     path = _tokenizer(args, images) if args.what == "tokenizer" else _transformer(args, images)
     print(f"saved {path}")
@@ -99,6 +98,7 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
 
 
 def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
+    from iarbench.errors import UserError
     from iarbench.loading import build_transformer, family_class, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.transformer import TransformerRecipe, select_classes, tokenize, train_transformer
@@ -107,15 +107,20 @@ def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
     labels = sorted(set(images.labels.tolist()))
     if args.labels:
         labels = [int(label) for label in args.labels.split(",")]
-    folder.set_classes(args.out, args.name, [str(label) for label in labels])
+    names = options.names([args.class_names]) if args.class_names else [str(label) for label in labels]
+    if len(names) != len(labels):
+        raise UserError(f"--class-names has {len(names)} names for {len(labels)} labels: give one a label, in order")
+    folder.set_classes(args.out, args.name, names)
     variant = folder.open_folder(args.out, args.name)
     chosen = select_classes(images, labels)
     recipe = _recipe(TransformerRecipe, steps=args.steps)
     tokenizer = load_tokenizer(variant).to(args.device)
-    tokens = tokenize(tokenizer, chosen.pixels, recipe.views, recipe.seed)
     generator = family_class(variant)(tokenizer, build_transformer(variant).to(args.device), {})
+    views = tokenize(tokenizer, chosen.pixels, recipe.views, recipe.seed, generator.trains_on_features)
     state = args.out / "checkpoints" / f"{args.name}-transformer.pt"
-    held_out = train_transformer(generator, tokens, chosen.labels, recipe, state)
+    held_out = train_transformer(
+        generator, views, chosen.labels, recipe, state, names if variant.conditions == "text" else None
+    )
     card = {
         "images": len(chosen.pixels),
         "parameters": sum(p.numel() for p in generator.transformer.parameters()),

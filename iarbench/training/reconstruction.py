@@ -39,11 +39,12 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
     torch.manual_seed(recipe.seed)
     tokenizer.train()
     quantizer: Any = tokenizer.quantizer
-    device = quantizer.embedding.weight.device
-    codebook = CodebookAverage(quantizer.embedding)
+    codebook = CodebookAverage(quantizer.embedding) if hasattr(quantizer, "embedding") else None  # signs are no table
     trained = [p for p in tokenizer.parameters() if p.requires_grad]
+    device = trained[0].device
     optimizer = torch.optim.AdamW(trained, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=1e-4)
-    start = resume(state, asdict(recipe), tokenizer, optimizer, codebook)
+    parts = (tokenizer, optimizer, codebook) if codebook else (tokenizer, optimizer)
+    start = resume(state, asdict(recipe), *parts)
     progress = Progress("reconstruction", recipe.steps, start, unit="steps")
     for step in range(start, recipe.steps):
         set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
@@ -53,16 +54,18 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
         (pixel + quantiser).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-        revive = step % 20 == 0 and step < recipe.revive_until * recipe.steps
-        dead = codebook.update(steps, revive)
-        progress.show(step + 1, loss=pixel.item(), quantiser=quantiser.item(), dead=dead)
+        numbers = {"loss": pixel.item(), "quantiser": quantiser.item()}
+        if codebook:
+            revive = step % 20 == 0 and step < recipe.revive_until * recipe.steps
+            numbers["dead"] = codebook.update(steps, revive)
+        progress.show(step + 1, **numbers)
         if (step + 1) % 200 == 0 or step + 1 == recipe.steps:
-            save_atomically(snapshot(step + 1, asdict(recipe), tokenizer, optimizer, codebook), state)
+            save_atomically(snapshot(step + 1, asdict(recipe), *parts), state)
     tokenizer.eval()
 
 
 def _forward(
-    tokenizer: Tokenizer, images: Tensor, codebook: CodebookAverage
+    tokenizer: Tokenizer, images: Tensor, codebook: CodebookAverage | None
 ) -> tuple[Tensor, Tensor, list[Assignment]]:
     """Pixel loss, quantiser loss and the assignments of one batch; the first batch ever fills the codebook.
 
@@ -73,7 +76,7 @@ def _forward(
     low, high = tokenizer.native_range
     with torch.autocast(images.device.type, torch.bfloat16):
         f = tokenizer.encode(images).float()
-    if not codebook.started:
+    if codebook and not codebook.started:
         with torch.no_grad():
             codebook.start(list(quantizer.walk(f)))
     steps = list(quantizer.walk(f))
