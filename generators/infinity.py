@@ -21,7 +21,7 @@ from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.binary_quantize import BinaryQuantizer, schedule
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
-from iarbench.nn.text import T5Encoder, TextEncoder, TextFeatures, WordVectors, pack
+from iarbench.nn.text import ByteEncoder, T5Encoder, TextEncoder, TextFeatures, pack
 from iarbench.tokenizer import Quantized, Tokenizer
 
 
@@ -44,6 +44,7 @@ class InfinityTokenizer(Tokenizer):
                 z_channels=dim,
                 mid_attention=config.get("cnn_attention", "no") == "yes",
                 norm_groups=config.get("norm_groups", 32),
+                norm_eps=config.get("norm_eps", 1e-6),
                 silu_as_product=True,
                 halvings=int(math.log2(patch)),
             )
@@ -179,7 +180,7 @@ class InfinityTransformer(nn.Module):
 
     ``config``: embed_dim, depth, num_heads, text_channels, text_maxlen, codebook_dim and optionally mlp_ratio,
     norm_eps, block_chunks (how the release groups its blocks), rope_base, rope_grid_hw, n_lvl_embed, scale_schedule,
-    text_model (a T5 on the Hub, or "words" for :class:`WordVectors`).
+    text_model (a T5 on the Hub, or "bytes" for a :class:`ByteEncoder` among the weights).
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -189,6 +190,8 @@ class InfinityTransformer(nn.Module):
         self.bits = bits
         self.chunk = config["depth"] // config.get("block_chunks", 1)
         self.text_model: str = config.get("text_model", "google/flan-t5-xl")
+        if self.text_model == "bytes":
+            self.text_encoder = ByteEncoder(text_dim, config["text_maxlen"])
         # Not zero: the norm that follows has a slope of 1,000 there.
         self.cfg_uncond = nn.Parameter(torch.randn(config["text_maxlen"], text_dim))
         self.text_norm = RMSNorm(text_dim, eps)
@@ -279,14 +282,14 @@ class Infinity(Generator):
     """Text-conditional next-scale generation of bits, guided at every scale alike.
 
     Conditions are prompts, or :class:`TextFeatures` encoded before. While the transformer is in training mode, ``flip``
-    is the largest share of bits turned over (the paper: 0.3) and ``text_dropout`` the share of prompts replaced by the
-    null prompt (0.1).
+    is the largest share of bits turned over and ``text_dropout`` the share of prompts replaced by the null prompt.
     """
 
     tokenizer_class = InfinityTokenizer
     transformer_class = InfinityTransformer
-    flip: float = 0.0
-    text_dropout: float = 0.0
+    trains_on_features = True
+    flip: float = 0.3
+    text_dropout: float = 0.1
 
     @classmethod
     def transformer_config(cls, tokenizer: Mapping[str, Any], transformer: Mapping[str, Any]) -> dict[str, Any]:
@@ -302,8 +305,8 @@ class Infinity(Generator):
     def text_encoder(self) -> TextEncoder:
         """Encodes prompts; loaded when the first prompt comes. Raises UserError without the ``t2i`` extra."""
         null = self.transformer.cfg_uncond
-        if self.transformer.text_model == "words":
-            return WordVectors(channels=null.shape[1], max_words=null.shape[0])
+        if hasattr(self.transformer, "text_encoder"):
+            return self.transformer.text_encoder
         return T5Encoder(self.transformer.text_model, max_tokens=null.shape[0], device=null.device)
 
     def encode_text(self, conditions: TextFeatures | Sequence[str]) -> TextFeatures:

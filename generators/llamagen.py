@@ -208,6 +208,6 @@ class LlamaGen(Generator):
                 logits = model.step(new.repeat(2, 1), None, slot, cache)[:, -1]
         return tokens
 
-    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
+    def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         logits = self.transformer(tokens, classes)
         return F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten())

@@ -263,8 +263,7 @@ def guidance_schedule(scale: float, power: float, length: int) -> Tensor:
 class RAR(Generator):
     """Class-conditional next-token generation in raster order with growing guidance.
 
-    ``random_ratio`` is the share of sequences read in random order while the transformer is in training mode; the
-    paper lowers it from 1 to 0.
+    ``random_ratio`` is the share of sequences read in random order while the transformer is in training mode.
     """
 
     tokenizer_class = RARTokenizer
@@ -304,10 +303,14 @@ class RAR(Generator):
                 logits = model.step(new.repeat(len(classes) // n, 1), classes, positions, slot, cache)[:, -1]
         return tokens
 
-    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
+    def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         orders = self.draw_orders(tokens, self.random_ratio if self.transformer.training else 0.0)
         logits = self.transformer(tokens, classes, orders)[:, :-1]
         return F.cross_entropy(logits.flatten(0, 1).float(), tokens.gather(1, orders).flatten())
+
+    def training_progress(self, progress: float) -> None:
+        """All orders random for half of the training, then fewer and fewer, none in its last quarter (section 3.2)."""
+        self.random_ratio = min(max(1 - (progress - 0.5) / 0.25, 0.0), 1.0)
 
     @staticmethod
     def draw_orders(tokens: Tensor, random_ratio: float) -> Tensor:

@@ -177,6 +177,6 @@ class Taming(Generator):
             tokens = torch.cat([tokens, new], dim=1)
         return tokens
 
-    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
+    def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         logits = self.transformer(tokens, classes)
         return F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten())

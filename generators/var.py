@@ -45,9 +45,9 @@ class VARTokenizer(Tokenizer):
         )
         self.encoder = Encoder(sizes)
         self.decoder = Decoder(sizes)
-        self.quantizer = MultiScaleQuantizer(
-            config["vocab_size"], dim, tuple(config["v_patch_nums"]), config["quant_resi"], config["share_quant_resi"]
-        )
+        scales = tuple(config["v_patch_nums"])
+        shared = config["share_quant_resi"] or len(scales)  # 0: a convolution for every scale
+        self.quantizer = MultiScaleQuantizer(config["vocab_size"], dim, scales, config["quant_resi"], shared)
         self.quant_conv = nn.Conv2d(dim, dim, kernel, padding=kernel // 2)
         self.post_quant_conv = nn.Conv2d(dim, dim, kernel, padding=kernel // 2)
 
@@ -70,6 +70,8 @@ class VARTokenizer(Tokenizer):
 _rename_tokenizer = rules(
     (r"ema_vocab_hit_SV$", None),  # a usage statistic of training
     (r"^quantize\.", "quantizer."),
+    (r"quant_resi\.qresi\.", "quant_resi.qresi_ls.0."),  # where all scales share one convolution
+    (r"quant_resi\.(\d+)\.", r"quant_resi.qresi_ls.\1."),  # where each has its own
 )
 
 
@@ -254,7 +256,7 @@ class VAR(Generator):
                 inputs = small.repeat(2, 1, 1)
         return torch.cat(tokens, dim=1)
 
-    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
+    def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         with torch.no_grad():
             inputs = next_scale_inputs(self.tokenizer.quantizer, tokens)
         logits = self.transformer(inputs, classes)

@@ -32,6 +32,7 @@ class Generator(ABC):
 
     tokenizer_class: ClassVar[type[Tokenizer]]
     transformer_class: ClassVar[type[nn.Module]]
+    trains_on_features: ClassVar[bool] = False
 
     def __init__(self, tokenizer: Tokenizer, transformer: nn.Module, sampling: Mapping[str, Any]) -> None:
         self.tokenizer: Any = tokenizer
@@ -56,8 +57,14 @@ class Generator(ABC):
         """
 
     @abstractmethod
-    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
-        """Mean negative log-likelihood (nats a token) of tokens (B, L) under ``classes`` (B,)."""
+    def training_loss(self, tokens: Tensor, classes: Any, features: Tensor | None = None) -> Tensor:
+        """Mean negative log-likelihood (nats a token) of tokens (B, L) under B conditions.
+
+        ``features`` (B, C, h, w), the encoder's, come where the family asks for them by ``trains_on_features``.
+        """
+
+    def training_progress(self, progress: float) -> None:  # noqa: B027 - most families have nothing to anneal
+        """Told before every training step how much of the training is over, 0 to 1; a family may anneal something."""
 
     @torch.inference_mode()
     def sample(self, conditions: Any, seeds: Sequence[int]) -> Sample:

@@ -14,6 +14,7 @@ from iarbench.detector import Target
 from iarbench.errors import UserError
 from iarbench.generator import Generator
 from iarbench.nn.checkpoint import load_released, read_state
+from iarbench.nn.refine import Refiner
 from iarbench.tokenizer import Tokenizer
 from iarbench.variants import Variant
 from iarbench.weights import encoders, locate, weights_hash
@@ -46,22 +47,33 @@ def load_tokenizer(variant: Variant, encoder: str = "original", weights_dir: Pat
     tokenizer = build_tokenizer(variant)
     _fill(tokenizer, variant, "tokenizer", weights_dir)
     if encoder != "original":
+        if encoder == "inverse":
+            add_refiner(tokenizer, variant)
         load_inverse(tokenizer, locate(variant, encoder, weights_dir))
     return tokenizer.float().eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def add_refiner(tokenizer: Tokenizer, variant: Variant) -> None:
+    """Give the tokenizer the corrections of the variant's inverse encoder, weights not loaded, if it has them."""
+    if variant.refiner is not None:
+        blank = torch.zeros(1, 3, variant.image_size, variant.image_size)
+        tokenizer.refiner = Refiner(variant.refiner, tokenizer.encode_native(blank).shape[1])
 
 
 def load_inverse(tokenizer: Tokenizer, path: Path) -> None:
     """Replace the modules that inverse fine-tuning trains.
 
     Accepts our files (``encoder.conv_in.weight``) and published ones (``module0.conv_in.weight``, numbered in the
-    order of ``inverse_modules``).
+    order of ``modules_of_inverse``).
     """
     state = read_state(path)
-    for i, name in enumerate(tokenizer.inverse_modules):
+    names = tokenizer.modules_of_inverse()
+    for i, name in enumerate(names):
         state = {
             k.replace(f"module{i}.", f"{name}.", 1) if k.startswith(f"module{i}.") else k: v for k, v in state.items()
         }
-    frozen = {k: v for k, v in tokenizer.state_dict().items() if k.split(".")[0] not in tokenizer.inverse_modules}
+    frozen = {k: v for k, v in tokenizer.state_dict().items() if k.split(".")[0] not in names}
     load_released(tokenizer, {**frozen, **state}, str(path))
 
 

@@ -91,7 +91,7 @@ class ToyGenerator(Generator):
         flat = torch.zeros(len(conditions), LEVELS**3)
         return torch.stack([streams.draw(flat) for _ in range(cells)], dim=1)
 
-    def training_loss(self, tokens: Tensor, classes: Tensor) -> Tensor:
+    def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         raise NotImplementedError("a toy has nothing to train")
 
 

@@ -12,6 +12,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from iarbench.nn.refine import Refiner
+
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
@@ -33,16 +35,32 @@ class Tokenizer(nn.Module, ABC):
     capabilities: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})
     #: submodules that inverse fine-tuning trains (arXiv 2606.28386, appendix C); the rest stays frozen
     inverse_modules: ClassVar[tuple[str, ...]] = ("encoder",)
+    refiner: Refiner | None
+    """Corrects what the encoder finds; some inverse encoders have one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("refiner", None)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images float32 (B, 3, H, W) in [0, 1] to features (B, C, h, w)."""
         low, high = self.native_range
-        return self.encode_native(images * (high - low) + low)
+        native = images * (high - low) + low
+        f = self.encode_native(native)
+        return f if self.refiner is None else self.refiner(native, f, self.decode_clamped)
+
+    def decode_clamped(self, features: Tensor) -> Tensor:
+        """Features (B, C, h, w) to images (B, 3, H, W), clamped to ``native_range``."""
+        return self.decode_native(features).clamp(*self.native_range)
 
     def decode(self, features: Tensor) -> Tensor:
         """Features (B, C, h, w) to images float32 (B, 3, H, W), clamped to [0, 1]."""
         low, high = self.native_range
         return ((self.decode_native(features) - low) / (high - low)).clamp(0, 1)
+
+    def modules_of_inverse(self) -> tuple[str, ...]:
+        """Names of the submodules that an inverse encoder brings."""
+        return self.inverse_modules if self.refiner is None else (*self.inverse_modules, "refiner")
 
     @abstractmethod
     def encode_native(self, images: Tensor) -> Tensor:
@@ -55,6 +73,14 @@ class Tokenizer(nn.Module, ABC):
     @abstractmethod
     def quantize(self, features: Tensor) -> Quantized:
         """The nearest codebook features of ``features`` (B, C, h, w), by the family's own quantiser."""
+
+    def search(self, features: Tensor, solver: str) -> Quantized:
+        """Codebook features no farther from ``features`` (B, C, h, w) than those of :meth:`quantize`.
+
+        For families with the capability "search", whose own quantiser is greedy; ``solver`` is one of
+        :data:`iarbench.nn.search.SOLVERS`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has an exact quantiser and nothing to search")
 
     @abstractmethod
     def lookup(self, tokens: Tensor) -> Tensor:

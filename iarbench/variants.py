@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -68,6 +69,8 @@ class Variant(BaseModel):
     classes: tuple[str, ...] | None = None
     """names of its classes where they are not ImageNet's 1,000"""
     shares_tokenizer_with: tuple[str, ...] = ()
+    refiner: dict[str, Any] | None = None
+    """sizes of the corrections (:class:`iarbench.nn.refine.Refiner`) that its plain inverse encoder has, if it has them"""
     finetune: dict[str, Any] = Field(default_factory=dict)
     """numbers of the inverse encoder's training that differ from the recipe's"""
     licence: str
@@ -80,9 +83,11 @@ class Variant(BaseModel):
         return len(self.classes) if self.classes else 1000
 
     @property
-    def encoders(self) -> tuple[str, ...]:
-        """The encoders this variant can be scored with."""
-        return tuple(e for e in ENCODERS if e == "original" or e in self.files)
+    def every_condition(self) -> Sequence[int] | Sequence[str]:
+        """What its images are made of in turn: class numbers, or class names where conditions are texts (() if none)."""
+        if self.conditions == "text":
+            return self.classes or ()
+        return range(self.num_classes)
 
 
 def _folders() -> list[Path]:

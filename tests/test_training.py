@@ -11,13 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from iarbench import variants
 from iarbench.cli import main
+from iarbench.generators.rar import RAR
 from iarbench.generators.var import VARTokenizer
 from iarbench.loading import load_generator, load_target
-from iarbench.training.inverse import InverseRecipe, finetune_inverse, stage
+from iarbench.nn.refine import Refiner
+from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state, stage
 from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
+from iarbench.training.transformer import captions
 
 TINY = {
     "ch": 8,
@@ -146,3 +150,42 @@ def test_images_without_an_image_column_are_one_line(tmp_path: Path, capsys: pyt
     args = ["train", "tokenizer", "--name", "mine", "--images", str(path), "--out", str(tmp_path / "out")]
     assert main(args) == 2
     assert capsys.readouterr().err == f"error: {path} has no column 'image'; it has: picture\n"
+
+
+def test_rar_reads_in_random_order_first_and_in_raster_order_last() -> None:
+    generator = RAR(nn.Module(), nn.Module(), {})
+    ratios = []
+    for progress in (0.0, 0.5, 0.625, 0.75, 1.0):
+        generator.training_progress(progress)
+        ratios.append(generator.random_ratio)
+    assert ratios == [1.0, 1.0, 0.5, 0.0, 0.0]
+    tokens = torch.zeros(200, 16, dtype=torch.int64)
+    raster = torch.arange(16).expand(200, -1)
+    assert torch.equal(RAR.draw_orders(tokens, 0.0), raster)
+    shuffled = RAR.draw_orders(tokens, 1.0)
+    assert torch.equal(shuffled.sort(dim=1).values, raster)
+    assert (shuffled != raster).any(dim=1).float().mean() > 0.95
+
+
+def test_corrections_shrink_the_error_that_a_frozen_encoder_leaves(tmp_path: Path) -> None:
+    model = tokenizer()
+    train_reconstruction(model, pictures(64), ReconstructionRecipe(steps=60, batch=16), tmp_path / "tok.pt")
+    tokens = torch.randint(0, 32, (64, 21), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        images = (model.decode(model.lookup(tokens)) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    torch.manual_seed(0)
+    model.refiner = Refiner({"ch": 8, "ch_mult": [1, 2], "num_res_blocks": 1, "steps": 2, "norm_groups": 4}, 4)
+    finetune_inverse(model, images, tokens, InverseRecipe(epochs=20, batch=8, lr=3e-3, final=0.1), tmp_path / "inv.pt")
+    with torch.inference_mode():
+        seen, truth = images.permute(0, 3, 1, 2).float() / 255, model.lookup(tokens)
+        first = (model.encode_native(seen * 2 - 1) - truth).square().mean()
+        last = (model.encode(seen) - truth).square().mean()
+    assert last < 0.85 * first
+    assert {name.split(".")[0] for name in inverse_state(model)} == {"encoder", "quant_conv", "refiner"}
+
+
+def test_captions_name_the_class_in_several_ways() -> None:
+    torch.manual_seed(0)
+    found = set(captions(torch.tensor([1] * 50), ["lion", "alp"]))
+    assert found == {"alp", "a alp", "a photo of a alp", "a picture of alp"}
+    assert captions(torch.tensor([0, 1]), ["lion", "alp"], "{}") == ["lion", "alp"]

@@ -29,6 +29,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the encoder and its checkpoints")
     parser.add_argument("--augment", action="store_true", help="the paper's weak, medium, strong augmentation schedule")
     parser.add_argument("--count", type=options.positive, default=6000, help="how many of its images to train on")
+    parser.add_argument(
+        "--tokens-of", type=Path, metavar="PARQUET", help="also train on images decoded from the tokens of these pictures"
+    )
     parser.add_argument("--epochs", type=options.positive, help="default from the recipe")
     parser.add_argument("--lr", type=float, help="learning rate; default from the recipe")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -38,36 +41,34 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Make the training images (once), fine-tune, save."""
-    import numpy as np
     import torch
     from safetensors.torch import save
 
     from iarbench import variants
     from iarbench.files import write_atomically
-    from iarbench.images import ImageSet
-    from iarbench.loading import load_generator, load_tokenizer
-    from iarbench.making import make_records
+    from iarbench.loading import add_refiner, load_tokenizer
+    from iarbench.memory import keep_freed_memory
     from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
+    from iarbench.training.pairs import own_pairs, pairs_of_pictures
 
+    keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     began, name = time.monotonic(), args.generator
     variant = variants.get(name)
-    images_dir = args.out / f"{name}-train-{args.count}"
-    if not images_dir.is_dir():
-        generator = load_generator(name, args.device, args.weights)
-        ImageSet.write(make_records(generator, name, "train", args.count, range(variant.num_classes)), images_dir)
-    pixels = torch.empty(args.count, variant.image_size, variant.image_size, 3, dtype=torch.uint8)
-    tokens = []
-    for i, record in enumerate(r for batch in ImageSet.open(images_dir).iterate() for r in batch):
-        pixels[i] = torch.from_numpy(np.array(record.pil()))
-        tokens.append(record.tokens)
+    pairs = own_pairs(variant, args.count, args.out / f"{name}-train-{args.count}", args.device, args.weights)
+    tokenizer = load_tokenizer(variant, weights_dir=args.weights).to(args.device)
+    if args.tokens_of:
+        pairs = pairs.join(pairs_of_pictures(tokenizer, args.tokens_of))
     asked = {key: value for key, value in (("epochs", args.epochs), ("lr", args.lr)) if value is not None}
     recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
-    tokenizer = load_tokenizer(variant, weights_dir=args.weights).to(args.device)
+    if not args.augment:
+        torch.manual_seed(recipe.seed)
+        add_refiner(tokenizer.cpu(), variant)
+        tokenizer.to(args.device)
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"
-    losses = finetune_inverse(tokenizer, pixels, torch.tensor(tokens), recipe, state)
+    losses = finetune_inverse(tokenizer, pairs.pixels, pairs.tokens, recipe, state)
     file = args.out / f"{name}-{part}.safetensors"
     half = {k: v.cpu().half().contiguous() for k, v in inverse_state(tokenizer).items()}
     write_atomically(file, lambda opened: opened.write(save(half)))

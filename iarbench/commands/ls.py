@@ -41,11 +41,12 @@ def execute(args: argparse.Namespace) -> int:
 
 def _generators() -> Iterator[list[str]]:
     from iarbench import variants
+    from iarbench.weights import encoders
 
     yield ["name", "family", "size", "encoders", "licence"]
     for name in variants.names():
         found = variants.get(name)
-        yield [name, found.family, f"{found.image_size} px", ", ".join(found.encoders), found.licence]
+        yield [name, found.family, f"{found.image_size} px", ", ".join(encoders(found)), found.licence]
 
 
 def _detectors() -> Iterator[list[str]]:

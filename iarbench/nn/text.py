@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from iarbench.errors import UserError
 
@@ -51,24 +48,37 @@ class TextEncoder(Protocol):
     def __call__(self, prompts: Sequence[str]) -> TextFeatures: ...
 
 
-class WordVectors:
-    """A fixed random unit-variance vector for every word: enough text for a small model that knows a few captions."""
+class ByteEncoder(nn.Module):
+    """A small transformer over the UTF-8 bytes of a prompt, trained together with the image model that it serves.
 
-    def __init__(self, channels: int, max_words: int) -> None:
-        self.channels = channels
-        self.max_words = max_words
+    Prompts are cut at ``max_tokens`` - 1 bytes and closed by an end mark, so that none is empty. Each goes through
+    alone: its features depend on no padding.
+    """
 
-    def __call__(self, prompts: Sequence[str]) -> TextFeatures:
-        return pack([torch.stack([self.vector(word) for word in self.words(prompt)]) for prompt in prompts])
+    END = 256
 
-    def words(self, prompt: str) -> list[str]:
-        """Lower-case words of ``prompt`` and an end mark, so that no prompt is empty."""
-        return [*re.findall(r"\w+", prompt.lower())[: self.max_words - 1], "</s>"]
+    def __init__(self, channels: int, max_tokens: int, layers: int = 2, heads: int = 4) -> None:
+        super().__init__()
+        self.max_tokens = max_tokens
+        self.embedding = nn.Embedding(self.END + 1, channels)
+        self.positions = nn.Parameter(torch.zeros(max_tokens, channels))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(channels, heads, 2 * channels, 0.0, "gelu", batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
 
-    def vector(self, word: str) -> Tensor:
-        """The word's vector (C,), the same on every machine."""
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
-        return torch.from_numpy(np.random.default_rng(seed).standard_normal(self.channels).astype(np.float32))
+    def forward(self, prompts: Sequence[str]) -> TextFeatures:
+        known = {prompt: self.encode(prompt) for prompt in dict.fromkeys(prompts)}
+        return pack([known[prompt] for prompt in prompts])
+
+    def encode(self, prompt: str) -> Tensor:
+        """Features float32 (bytes + 1, C) of one prompt."""
+        codes = [*prompt.lower().encode()[: self.max_tokens - 1], self.END]
+        x = self.embedding(torch.tensor(codes, device=self.positions.device)) + self.positions[: len(codes)]
+        x = x[None]
+        for layer in self.layers:
+            x = layer(x)
+        return x[0].float()
 
 
 class T5Encoder:

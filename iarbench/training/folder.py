@@ -19,7 +19,7 @@ from iarbench.variants import Variant, read_family
 from iarbench.weights import sha256_file
 
 #: what a description takes over from the variant it was modelled on
-INHERITED = ("code", "image_size", "tokenizer", "transformer", "sampling", "licence", "citation")
+INHERITED = ("code", "image_size", "conditions", "tokenizer", "transformer", "sampling", "licence", "citation")
 
 
 def start_folder(folder: Path, name: str, like: Variant) -> None:
@@ -59,5 +59,8 @@ def set_classes(folder: Path, name: str, classes: list[str]) -> None:
     path = folder / f"{name}.yaml"
     text = yaml.safe_load(path.read_text())
     text["variants"][name]["classes"] = classes
-    text["variants"][name]["transformer"]["num_classes"] = len(classes)
+    transformer = text["variants"][name]["transformer"]
+    for key in ("num_classes", "condition_num_classes"):  # as the families' releases call it
+        if key in transformer:
+            transformer[key] = len(classes)
     write_text(path, yaml.safe_dump(text, sort_keys=False))

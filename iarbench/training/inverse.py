@@ -6,7 +6,6 @@ codebook stay frozen, so the inverse encoder serves the same tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,7 +53,7 @@ STRENGTHS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class InverseRecipe:
-    """Numbers of one fine-tuning; the learning rate is multiplied by 0.9 every ``epochs / 12`` epochs.
+    """Numbers of one fine-tuning; the learning rate falls geometrically to ``final`` times ``lr``.
 
     ``augment`` turns the paper's schedule on: nothing for the first tenth of the epochs, weak for the second tenth,
     medium for the next four, strong for the rest; each batch is attacked with probability one half.
@@ -63,6 +62,7 @@ class InverseRecipe:
     epochs: int = 20
     batch: int = 32
     lr: float = 5e-4
+    final: float = 0.3
     betas: tuple[float, float] = (0.9, 0.999)
     augment: bool = False
     seed: int = 0
@@ -88,7 +88,8 @@ def finetune_inverse(
     """
     torch.manual_seed(recipe.seed)
     tokenizer.eval().requires_grad_(False)
-    trained = nn.ModuleList(tokenizer.get_submodule(name) for name in tokenizer.inverse_modules).requires_grad_(True)
+    names = tokenizer.modules_of_inverse()
+    trained = nn.ModuleList(tokenizer.get_submodule(name) for name in names).requires_grad_(True)
     optimizer = torch.optim.Adam(trained.parameters(), lr=recipe.lr, betas=recipe.betas)
     history: dict[str, list[float]] = {"losses": []}
     start = resume(state, asdict(recipe), trained, optimizer, history)
@@ -97,25 +98,37 @@ def finetune_inverse(
     per_epoch = len(images) // size
     progress = Progress("inverse", recipe.epochs * per_epoch, start * per_epoch, unit="steps")
     for epoch in range(start, recipe.epochs):
-        set_lr(optimizer, recipe.lr * 0.9 ** int(12 * epoch / recipe.epochs))
         total = 0.0
         for i, rows in enumerate(torch.randperm(len(images)).split(size)[:per_epoch]):
+            done = (epoch + i / per_epoch) / recipe.epochs
+            set_lr(optimizer, recipe.lr * recipe.final**done)
             pixels = images[rows]
             if recipe.augment:
                 pixels = _augmented(pixels, stage(epoch, recipe.epochs), f"{recipe.seed}/{epoch}/{i}")
             with torch.no_grad():
                 target = tokenizer.lookup(tokens[rows].to(device))
-            with torch.autocast(device.type, torch.bfloat16):
-                prediction = tokenizer.encode(pixels.permute(0, 3, 1, 2).to(device).float() / 255)
-            loss = nn.functional.mse_loss(prediction.float(), target)
+            errors = _errors(tokenizer, pixels.permute(0, 3, 1, 2).to(device).float() / 255, target)
+            # A correction's error is a fraction of the first guess's: in logarithms each counts alike.
+            loss = errors[0] if len(errors) == 1 else torch.stack(errors).log().sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total += loss.item()
-            progress.show(epoch * per_epoch + i + 1, loss=loss.item())
+            total += errors[-1].item()
+            progress.show(epoch * per_epoch + i + 1, first=errors[0].item(), last=errors[-1].item())
         history["losses"].append(total / per_epoch)
         save_atomically(snapshot(epoch + 1, asdict(recipe), trained, optimizer, history), state)
     return history["losses"]
+
+
+def _errors(tokenizer: Tokenizer, images: Tensor, target: Tensor) -> list[Tensor]:
+    """Mean squared feature error of the encoder, then after each correction where there is a refiner."""
+    low, high = tokenizer.native_range
+    native = images * (high - low) + low
+    with torch.autocast(images.device.type, torch.bfloat16):
+        found = [tokenizer.encode_native(native).float()]
+        if tokenizer.refiner is not None:
+            found.extend(tokenizer.refiner.trajectory(native, found[0], tokenizer.decode_clamped))
+    return [nn.functional.mse_loss(f, target) for f in found]
 
 
 def _augmented(pixels: Tensor, strength: str | None, name: str) -> Tensor:
@@ -131,5 +144,5 @@ def _augmented(pixels: Tensor, strength: str | None, name: str) -> Tensor:
 
 def inverse_state(tokenizer: Tokenizer) -> dict[str, Tensor]:
     """What an inverse encoder file holds: the fine-tuned modules' tensors under our names."""
-    names: Sequence[str] = tokenizer.inverse_modules
+    names = tokenizer.modules_of_inverse()
     return {k: v for k, v in tokenizer.state_dict().items() if k.split(".")[0] in names}

@@ -40,9 +40,24 @@ def select_classes(images: TrainingImages, labels: Sequence[int]) -> TrainingIma
     return TrainingImages(images.pixels[chosen], rank[images.labels[chosen]])
 
 
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Augmented versions of images as a transformer sees them: ``tokens`` int64 (views, N, L) and, for families that
+    train on them, the ``features`` float16 (views, N, C, h, w) they were quantised from.
+    """
+
+    tokens: Tensor
+    features: Tensor | None
+
+    def take(self, view: Tensor | int, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Tokens (B, L) and features (B, C, h, w) of some images on ``device``."""
+        features = None if self.features is None else self.features[view, rows].to(device).float()
+        return self.tokens[view, rows].to(device), features
+
+
 @torch.inference_mode()
-def tokenize(tokenizer: Tokenizer, pixels: Tensor, views: int, seed: int) -> Tensor:
-    """Tokens int64 (views, N, L) of uint8 pixels (N, 3, S, S).
+def tokenize(tokenizer: Tokenizer, pixels: Tensor, views: int, seed: int, with_features: bool = False) -> Views:
+    """Tokens, and features if asked for, of uint8 pixels (N, 3, S, S).
 
     View 0 is the image, view 1 its mirror image, later ones random crops of at least 80 % of the side, mirrored by
     chance.
@@ -50,16 +65,17 @@ def tokenize(tokenizer: Tokenizer, pixels: Tensor, views: int, seed: int) -> Ten
     generator = torch.Generator().manual_seed(seed)
     progress = Progress("tokenize", views * len(pixels))
     device = next(tokenizer.parameters()).device
-    rows, done = [], 0
+    tokens: list[Tensor] = []
+    features: list[Tensor] = []
     for view in range(views):
-        parts = []
         for batch in pixels.split(100):
-            images = _view(batch.float() / 255, view, generator)
-            parts.append(tokenizer.quantize(tokenizer.encode(images.to(device))).tokens.cpu())
-            done += len(batch)
-            progress.show(done)
-        rows.append(torch.cat(parts))
-    return torch.stack(rows)
+            f = tokenizer.encode(_view(batch.float() / 255, view, generator).to(device))
+            tokens.append(tokenizer.quantize(f).tokens.cpu())
+            if with_features:
+                features.append(f.cpu().half())
+            progress.show(progress.done + len(batch))
+    shape = (views, len(pixels))
+    return Views(torch.cat(tokens).unflatten(0, shape), torch.cat(features).unflatten(0, shape) if features else None)
 
 
 def _view(images: Tensor, view: int, generator: torch.Generator) -> Tensor:
@@ -87,12 +103,22 @@ def initialise(model: nn.Module) -> None:
             nn.init.zeros_(p)
 
 
-def train_transformer(
-    generator: Generator, tokens: Tensor, labels: Tensor, recipe: TransformerRecipe, state: Path
-) -> float:
-    """Train ``generator.transformer`` in place on tokens (views, N, L); returns the held-out loss, nats a token.
+#: what a caption may look like where conditions are texts; a class name takes the place of the braces
+CAPTIONS = ("{}", "a {}", "a photo of a {}", "a picture of {}")
 
-    Resumes from ``state`` where it exists.
+
+def train_transformer(
+    generator: Generator,
+    views: Views,
+    labels: Tensor,
+    recipe: TransformerRecipe,
+    state: Path,
+    names: Sequence[str] | None = None,
+) -> float:
+    """Train ``generator.transformer`` in place; returns the held-out loss, nats a token.
+
+    ``labels`` (N,) are the classes of the images; a family whose conditions are texts gets captions made of the
+    classes' ``names``. Resumes from ``state`` where it exists.
     """
     torch.manual_seed(recipe.seed)
     model = generator.transformer.train()
@@ -109,33 +135,49 @@ def train_transformer(
     progress, loss_mean, held_out = Progress("transformer", recipe.steps, start, unit="steps"), 0.0, float("nan")
     for step in range(start, recipe.steps):
         set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
+        generator.training_progress(step / recipe.steps)
         rows = train[torch.randint(len(train), (recipe.batch,))]
-        classes = labels[rows]
-        if hasattr(model, "null_class"):  # families without guidance have no empty condition to learn
-            classes = classes.masked_fill(torch.rand(recipe.batch) < recipe.class_dropout, model.null_class)
-        batch = tokens[torch.randint(len(tokens), (recipe.batch,)), rows]
+        tokens, features = views.take(torch.randint(len(views.tokens), (recipe.batch,)), rows, device)
+        conditions = captions(labels[rows], names) if names else dropped(labels[rows], model, recipe.class_dropout)
         # Short sequences train a third faster without the fused attention kernel, whose backward pass is slow on CPUs.
         with sdpa_kernel(SDPBackend.MATH), torch.autocast(device.type, torch.bfloat16):
-            loss = generator.training_loss(batch.to(device), classes.to(device))
+            loss = generator.training_loss(tokens, conditions, features)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         loss_mean = loss.item() if step == start else 0.98 * loss_mean + 0.02 * loss.item()
         if (step + 1) % 250 == 0 or step + 1 == recipe.steps:
-            held_out = evaluate(generator, tokens[0, test].to(device), labels[test].to(device))
+            held_out = evaluate(generator, views, test, labels, names)
             progress.show(step + 1, loss=loss_mean, held_out=held_out)
             save_atomically(snapshot(step + 1, asdict(recipe), model, optimizer), state)
         progress.show(step + 1, loss=loss_mean)
     return held_out
 
 
+def dropped(classes: Tensor, model: nn.Module, share: float) -> Tensor:
+    """Classes (B,) of which a random ``share`` is the null class, on the model's device."""
+    if hasattr(model, "null_class"):  # families without guidance have no empty condition to learn
+        classes = classes.masked_fill(torch.rand(len(classes)) < share, model.null_class)
+    return classes.to(next(model.parameters()).device)
+
+
+def captions(labels: Tensor, names: Sequence[str], only: str | None = None) -> list[str]:
+    """A random caption for each of labels (B,), or the one of form ``only``."""
+    forms = [only or CAPTIONS[int(torch.randint(len(CAPTIONS), ()))] for _ in labels]
+    return [form.format(names[label]) for form, label in zip(forms, labels.tolist(), strict=True)]
+
+
 @torch.inference_mode()
-def evaluate(generator: Generator, tokens: Tensor, labels: Tensor) -> float:
-    """Mean loss in nats a token."""
+def evaluate(
+    generator: Generator, views: Views, rows: Tensor, labels: Tensor, names: Sequence[str] | None = None
+) -> float:
+    """Mean loss in nats a token of the first view of some ``rows``."""
     model = generator.transformer.eval()
-    losses = [
-        generator.training_loss(t, c).item() * len(t) for t, c in zip(tokens.split(64), labels.split(64), strict=True)
-    ]
+    device, total = next(model.parameters()).device, 0.0
+    for part in rows.split(64):
+        tokens, features = views.take(0, part, device)
+        conditions = captions(labels[part], names, "{}") if names else labels[part].to(device)
+        total += generator.training_loss(tokens, conditions, features).item() * len(part)
     model.train()
-    return sum(losses) / len(tokens)
+    return total / len(rows)

@@ -1,0 +1,60 @@
+"""What an inverse encoder learns from: images as they would be saved, and the tokens they were decoded from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iarbench.generator import to_uint8
+from iarbench.images import ImageSet
+from iarbench.loading import load_generator
+from iarbench.making import make_records
+from iarbench.progress import Progress
+from iarbench.tokenizer import Tokenizer
+from iarbench.training.data import load_parquet
+from iarbench.variants import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """``pixels`` uint8 (N, H, W, 3) and ``tokens`` int64 (N, L)."""
+
+    pixels: Tensor
+    tokens: Tensor
+
+    def join(self, other: Pairs) -> Pairs:
+        """These pairs, then those of ``other``."""
+        return Pairs(torch.cat([self.pixels, other.pixels]), torch.cat([self.tokens, other.tokens]))
+
+
+def own_pairs(variant: Variant, count: int, folder: Path, device: str, weights_dir: Path | None) -> Pairs:
+    """``count`` images of the generator's split "train", whose seeds no evaluation set shares; made once, in ``folder``."""
+    if not folder.is_dir():
+        generator = load_generator(variant.name, device, weights_dir)
+        records = make_records(generator, variant.name, "train", count, variant.every_condition)
+        ImageSet.write(records, folder)
+    pixels = torch.empty(count, variant.image_size, variant.image_size, 3, dtype=torch.uint8)
+    tokens = []
+    for i, record in enumerate(r for batch in ImageSet.open(folder).iterate() for r in batch):
+        pixels[i] = torch.from_numpy(np.array(record.pil()))
+        tokens.append(record.tokens)
+    return Pairs(pixels, torch.tensor(tokens))
+
+
+@torch.inference_mode()
+def pairs_of_pictures(tokenizer: Tokenizer, path: Path) -> Pairs:
+    """Images decoded from the greedy tokens of the pictures of a Parquet file: quick to make, and many."""
+    pictures = load_parquet(path, tokenizer.image_size).pixels
+    device = next(tokenizer.parameters()).device
+    progress = Progress("pairs", len(pictures))
+    pixels, tokens = [], []
+    for batch in pictures.split(50):
+        found = tokenizer.quantize(tokenizer.encode(batch.to(device).float() / 255))
+        pixels.append(to_uint8(tokenizer.decode(found.features)).cpu())
+        tokens.append(found.tokens.cpu())
+        progress.show(progress.done + len(batch))
+    return Pairs(torch.cat(pixels), torch.cat(tokens))
