@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
@@ -29,7 +29,8 @@ class ResultTask:
     """What the rows need to know of a task.
 
     `real_sets`: name of each set of real images -> its sources; the images of every other one of `generators` are a
-    non-member set under that generator's name. `attacked`: the side that attacks act on; calibration images are treated
+    non-member set under that generator's name. `siblings`: generator -> others with the same tokenizer; each is a set
+    of its own like any other, but not part of `pooled`. `attacked`: the side that attacks act on; calibration images are treated
     as the test non-members are. Raises UserError on what cannot be meant.
     """
 
@@ -38,6 +39,7 @@ class ResultTask:
     targets: tuple[str, ...]
     generators: tuple[str, ...]
     real_sets: Mapping[str, Sources]
+    siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fprs: tuple[float, ...] = (0.01,)
     metrics: tuple[str, ...] = METRICS
     attacked: Literal["both", "members", "nonmembers"] = "both"
@@ -56,9 +58,13 @@ class ResultTask:
             raise UserError(f"task {self.name}: calibration split {self.calibration_split!r} is also a test split")
 
     def nonmember_sets(self, target: str) -> dict[str, tuple[Sources, ...]]:
-        """Set name -> the equally weighted parts it consists of, for one target; `pooled`, the last, has them all."""
+        """Set name -> the equally weighted parts it consists of, for one target; `pooled`, the last, has all that a
+        score could tell from the target.
+        """
         single = dict(self.real_sets) | {name: (name,) for name in self.generators if name != target}
-        return {name: (sources,) for name, sources in single.items()} | {POOLED: tuple(single.values())}
+        twins = self.siblings.get(target, ())
+        pooled = tuple(sources for name, sources in single.items() if name not in twins)
+        return {name: (sources,) for name, sources in single.items()} | {POOLED: pooled}
 
 
 def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> list[Row]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from iarbench import content
+from iarbench import content, variants
 from iarbench.errors import UserError
 from iarbench.specs import TaskSpec, check_task, parse_task, read_text
 
@@ -26,6 +26,8 @@ class Task:
     text: str
     generators: tuple[str, ...]
     """Every generator of the task, under test in this run or not: their images are non-members for each other."""
+    siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Generator -> others of the task with the same tokenizer, whom no score of a tokenizer can tell from it."""
 
     @classmethod
     def load(cls, name: str) -> Self:
@@ -33,7 +35,7 @@ class Task:
         path = content.task_path(name)
         text = read_text(path)
         spec = parse_task(text, str(path))
-        return cls(spec, text, spec.targets)
+        return cls(spec, text, spec.targets, _siblings(spec.targets))
 
     @property
     def sha256(self) -> str:
@@ -48,7 +50,8 @@ class Task:
         """
         given = {key: value for key, value in changes.items() if value}
         spec = check_task(self.spec.model_dump() | given, "command line")
-        return replace(self, spec=spec, generators=tuple(dict.fromkeys((*self.generators, *spec.targets))))
+        generators = tuple(dict.fromkeys((*self.generators, *spec.targets)))
+        return replace(self, spec=spec, generators=generators, siblings=_siblings(generators))
 
     def attacks_for(self, names: Sequence[str]) -> list[str]:
         """Attacks to score; where only one side is attacked, the other's clean scores are needed as well."""
@@ -90,6 +93,7 @@ class Task:
             targets=spec.targets,
             generators=self.generators,
             real_sets={source: (source,) for source in spec.real},
+            siblings=self.siblings,
             fprs=spec.fpr,
             attacked=spec.attacked,
             member_split=spec.member_split,
@@ -105,13 +109,22 @@ class Task:
             "sha256": self.sha256,
             "text": self.text,
             "generators": list(self.generators),
+            "siblings": {name: list(others) for name, others in self.siblings.items()},
             "effective": self.spec.model_dump(mode="json"),
         }
 
     @classmethod
     def restore(cls, dumped: dict[str, Any]) -> Self:
         """The task of a manifest."""
-        return cls(check_task(dumped["effective"], "manifest"), dumped["text"], tuple(dumped["generators"]))
+        siblings = {name: tuple(others) for name, others in dumped.get("siblings", {}).items()}
+        return cls(check_task(dumped["effective"], "manifest"), dumped["text"], tuple(dumped["generators"]), siblings)
 
     def _nonmembers(self, target: str) -> set[str]:
         return {*self.spec.real, *self.generators} - {target}
+
+
+def _siblings(generators: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    # A name nobody knows is reported where its weights are looked for.
+    known = {name: variants.get(name).shares_tokenizer_with for name in generators if name in variants.names()}
+    shared = {name: tuple(other for other in others if other in generators) for name, others in known.items()}
+    return {name: others for name, others in shared.items() if others}
