@@ -79,3 +79,13 @@ def test_a_task_comes_back_from_its_manifest() -> None:
 def test_results_know_all_sets() -> None:
     found = task(targets=["a"]).result_task()
     assert list(found.nonmember_sets("a")) == ["photos", "b", "pooled"]
+
+
+def test_twins_of_one_tokenizer_are_a_set_of_their_own_but_not_pooled() -> None:
+    found = task(targets=["var-d16", "var-d20", "rar-b"])
+    assert found.siblings == {"var-d16": ("var-d20",), "var-d20": ("var-d16",)}
+    sets = found.result_task().nonmember_sets("var-d16")
+    assert {"photos", "var-d20", "rar-b"} <= sets.keys()
+    assert ("var-d20",) not in sets["pooled"]
+    assert {("photos",), ("rar-b",)} <= set(sets["pooled"])
+    assert Task.restore(found.dump()).siblings == found.siblings

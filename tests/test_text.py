@@ -1,0 +1,47 @@
+"""Prompts as features: a prompt's own, whatever stands beside it, and gradients where the encoder is trained."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from iarbench.errors import UserError
+from iarbench.nn.text import ByteEncoder, T5Encoder, pack
+
+
+@pytest.fixture(scope="module")
+def encoder() -> ByteEncoder:
+    torch.manual_seed(0)
+    return ByteEncoder(channels=16, max_tokens=12).eval()
+
+
+def test_a_prompt_has_its_own_features_in_any_company(encoder: ByteEncoder) -> None:
+    alone = encoder(["lion"])
+    together = encoder(["a much longer prompt", "lion", ""])
+    assert together.lengths == (12, 5, 1)  # cut at the limit; one token a byte and the end mark
+    assert torch.equal(together.split()[1], alone.features)
+
+
+def test_words_matter_and_case_does_not(encoder: ByteEncoder) -> None:
+    assert not torch.allclose(encoder(["lion"]).features, encoder(["loin"]).features, atol=1e-3)
+    assert torch.equal(encoder(["LION"]).features, encoder(["lion"]).features)
+
+
+def test_it_learns_with_the_model_it_serves(encoder: ByteEncoder) -> None:
+    encoder(["lion", "lion", "alp"]).features.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in [encoder.positions, encoder.embedding.weight])
+
+
+def test_padding_is_marked() -> None:
+    words, real = pack([torch.ones(1, 4), torch.ones(3, 4)]).padded()
+    assert words.shape == (2, 3, 4)
+    assert real.tolist() == [[True, False, False], [True, True, True]]
+    assert words[0, 1:].abs().sum() == 0
+
+
+def test_a_t5_without_transformers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(UserError, match=r"pip install 'iarbench\[t2i\]'"):
+        T5Encoder("google/flan-t5-xl", max_tokens=8)
