@@ -128,6 +128,9 @@ DETECTORS = Registry(
     "iarbench.detectors",
     {
         "quantloss": "iarbench.detectors.quantloss:QuantLoss",
+        "quantloss-modes": "iarbench.detectors.quantloss:QuantLossModes",
+        "quantloss-moves": "iarbench.detectors.quantloss:QuantLossMoves",
+        "quantloss-reference": "iarbench.detectors.quantloss:QuantLossReference",
         "encloss": "iarbench.detectors.encloss:EncLoss",
         "combined": "iarbench.detectors.combined:Combined",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",
