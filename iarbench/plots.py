@@ -24,20 +24,24 @@ STYLE: Any = {
 
 
 def plot_run(rows: Sequence[Row], path: Path, *, fpr: float | None = None) -> None:
-    """A panel a target: TPR at the matched threshold with its 95% interval, a row a detector and encoder, a colour an
-    attack; pooled non-members. Writes a PNG to `path`."""
+    """A panel a target, three side by side: TPR at the matched threshold with its 95% interval, a row a detector and
+    encoder, a colour an attack; pooled non-members. Writes a PNG to `path`."""
     lines = [line for line in summarise(rows, fpr=fpr) if line.matched]
     targets = list(dict.fromkeys(line.target for line in lines))
     labels = list(dict.fromkeys((line.detector, line.encoder) for line in lines))
     attacks = list(dict.fromkeys(line.attack for line in lines))
     step = 0.14 * len(attacks) + 0.16
     with matplotlib.rc_context(STYLE):
-        size = (1.6 + 3.4 * len(targets), 1.3 + step * len(labels))
+        columns = min(len(targets), 3)
+        height = -(-len(targets) // columns)
+        size = (1.6 + 3.4 * columns, 0.9 + (0.4 + step * len(labels)) * height)
         figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
-        for panel, target in zip(panels, targets, strict=True):
+        panels = figure.subplots(height, columns, sharey=True, squeeze=False).flatten()
+        for panel, target in zip(panels, targets, strict=False):
             _draw_target(panel, [line for line in lines if line.target == target], labels, attacks)
             panel.set_title(target)
+        for panel in panels[len(targets) :]:
+            panel.set_visible(False)
         panels[0].set_yticks(range(len(labels)), [f"{detector}, {encoder}" for detector, encoder in labels])
         panels[0].invert_yaxis()
         rate = chosen_fpr(rows, fpr) or 0.0
