@@ -1,36 +1,52 @@
-"""Transformer sampling with the key-value cache against recomputing every position."""
+"""Transformer sampling with the key-value cache against recomputing the whole prefix at every step or scale.
+
+    python benchmarks/bench_sampling.py [--batch N] [--family FILE.yaml ...]
+
+Every packaged mini is measured, and those described in other YAML files; weights that a description does not name are
+random.
+"""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
-from common import keep
+from common import keep, minis
+from uncached import forget
 
-from iarbench.loading import load_generator
-from iarbench.nn.sampling import Streams, filter_logits
+from iarbench.generator import Generator
+from iarbench.loading import build_tokenizer, build_transformer, family_class, load_generator
+from iarbench.nn.sampling import Streams
+from iarbench.variants import Variant, get, read_family
 
-BATCH = 32
+ROUNDS = 3
 
 
-def without_cache(generator: object, classes: torch.Tensor, seeds: list[int]) -> torch.Tensor:
-    """LlamaGen sampling as the textbook has it: the whole sequence anew at each step."""
-    model, settings = generator.transformer, generator.sampling  # type: ignore[attr-defined]
-    both = torch.cat([classes, torch.full_like(classes, model.null_class)])
-    streams, tokens = Streams(seeds), classes.new_empty(len(classes), 0)
-    for _ in range(model.length):
-        cond, null = model.step(tokens.repeat(2, 1), both, 0, None)[:, -1].chunk(2)
-        guided = null + (cond - null) * settings["cfg_scale"]
-        filtered = filter_logits(guided, settings["temperature"], settings["top_k"], settings["top_p"])
-        tokens = torch.cat([tokens, streams.draw(filtered)[:, None]], dim=1)
-    return tokens
+def generator_of(variant: Variant) -> Generator:
+    """The variant's generator, its weights random where there are none."""
+    if "transformer" in variant.files:
+        return load_generator(variant.name)
+    torch.manual_seed(0)
+    tokenizer, transformer = build_tokenizer(variant).eval(), build_transformer(variant).eval()
+    return family_class(variant)(tokenizer, transformer, variant.sampling["default"])
+
+
+def conditions(variant: Variant, batch: int) -> Any:
+    """The variant's classes in turn, int64 (batch,), or their names where it takes texts."""
+    if variant.conditions == "text":
+        names = variant.classes or ("",)
+        return [names[i % len(names)] for i in range(batch)]
+    return torch.arange(batch) % variant.num_classes
 
 
 def seconds(work: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
-    """The best of three."""
+    """The best of a few."""
     times = []
-    for _ in range(3):
+    for _ in range(ROUNDS):
         start = time.perf_counter()
         result = work()
         times.append(time.perf_counter() - start)
@@ -38,22 +54,33 @@ def seconds(work: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
 
 
 @torch.inference_mode()
+def measure(variant: Variant, batch: int) -> dict[str, object]:
+    """Milliseconds an image both ways, and whether the same tokens come out."""
+    generator, given = generator_of(variant), conditions(variant, batch)
+
+    def sample() -> torch.Tensor:
+        return generator.sample_tokens(given, Streams(range(batch)), **generator.sampling)
+
+    cached, tokens = seconds(sample)
+    forget(generator.transformer)
+    plain, same = seconds(sample)
+    return {
+        "random_weights": "transformer" not in variant.files,
+        "tokens": tokens.shape[1],
+        "cached_ms_per_image": round(1000 * cached / batch, 2),
+        "uncached_ms_per_image": round(1000 * plain / batch, 2),
+        "ratio_uncached_to_cached": round(plain / cached, 2),
+        "share_of_tokens_equal": round((tokens == same).float().mean().item(), 4),
+    }
+
+
 def main() -> None:
-    generator = load_generator("llamagen-mini")
-    classes, seeds = torch.arange(BATCH) % 32, list(range(BATCH))
-    cached, tokens = seconds(lambda: generator.sample_tokens(classes, Streams(seeds), **generator.sampling))
-    plain, same = seconds(lambda: without_cache(generator, classes, seeds))
-    keep(
-        "sampling",
-        {
-            "generator": "llamagen-mini",
-            "batch": BATCH,
-            "cached_ms_per_image": round(1000 * cached / BATCH, 2),
-            "uncached_ms_per_image": round(1000 * plain / BATCH, 2),
-            "ratio_uncached_to_cached": round(plain / cached, 2),
-            "share_of_tokens_equal": round((tokens == same).float().mean().item(), 4),
-        },
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--family", type=Path, action="append", default=[], help="a YAML as in generators/")
+    args = parser.parse_args()
+    variants = [get(name) for name in minis()] + [variant for path in args.family for variant in read_family(path)]
+    keep("sampling", {"batch": args.batch, **{variant.name: measure(variant, args.batch) for variant in variants}})
 
 
 if __name__ == "__main__":

@@ -1,49 +1,131 @@
-"""QuantLoss alone, and all four detectors on shared passes, against evaluating each detector on its own."""
+"""QuantLoss, and all four detectors, against a straightforward evaluation of the same four.
+
+The straightforward one does what the reference does: three encodes and three decodes an image (quantised
+reconstruction; one trip; a second trip), float32, default memory format, images in memory, every pass on all cores.
+Ours is the whole pipeline: read, decode, score, write. Each is measured in a process of its own, round by round.
+
+    python benchmarks/bench_signals.py [--images N] [--target NAME]
+"""
 
 from __future__ import annotations
 
+import argparse
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
 
 import torch
 from common import keep
+from torch import Tensor
 
-from iarbench.detector import Evidence, apply
+from iarbench.content import images_path
+from iarbench.detector import mse
+from iarbench.detectors.encloss import EPSILON
+from iarbench.harness.execute import decide, execute, to_images
+from iarbench.harness.load import prepare, slabs
+from iarbench.harness.plan import Settings, make_plan
+from iarbench.images import ImageSet
 from iarbench.loading import load_target
-from iarbench.registry import DETECTORS
+from iarbench.task import Task
 
 NAMES = ("quantloss", "encloss", "combined", "reconstruction")
-BATCH, ROUNDS = 64, 5
+BATCH, ROUNDS = 64, 3
 
 
-def images_per_second(groups: list[tuple[str, ...]]) -> float:
-    """Median speed when each group of detectors gets evidence of its own."""
-    target = load_target("llamagen-mini", "inverse")
-    target.tokenizer.to(memory_format=torch.channels_last)
-    images = torch.rand(BATCH, 64, 64, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)
-    detectors = {name: DETECTORS.get(name)() for name in NAMES}
-    times = []
-    for _ in range(ROUNDS):
+def members(target: str, count: int) -> tuple[Task, ImageSet, tuple[str, ...]]:
+    """The packaged task and images, and ids of ``count`` members."""
+    task = Task.load("mini").narrowed(targets=[target], encoders=["inverse"], attacks=["none"])
+    images = ImageSet.open(images_path(task.spec.images)).filter(source=target, split=task.spec.member_split)
+    return task, images, tuple(images.index()["image_id"][:count])
+
+
+def straightforward(target: str, count: int) -> float:
+    """Images a second of the evaluation that shares nothing it need not."""
+    _, images, ids = members(target, count)
+    side = load_target(target, "inverse").image_size
+    tokenizer = load_target(target, "inverse").tokenizer
+    pixels = [to_images(prepare(images, slab), "cpu").contiguous() for slab in slabs(ids, "none", side, "exact")]
+    encode, decode = tokenizer.encode, tokenizer.decode
+
+    def evaluate(x: Tensor) -> None:
+        f = encode(x)
+        f_z = tokenizer.quantize(f).features
+        quant = mse(f, f_z)
+        mse(decode(f_z), x)
+        x_hat = decode(encode(x))
+        x_hat_hat = decode(encode(x_hat))
+        quant * (mse(x_hat, x) + EPSILON) / (mse(x_hat_hat, x_hat) + EPSILON)
+
+    with torch.no_grad():
+        evaluate(pixels[0])
         start = time.perf_counter()
-        for group in groups:
-            evidence = Evidence(target, images)
-            for name in group:
-                apply(detectors[name], evidence)
-        times.append(time.perf_counter() - start)
-    return BATCH / sorted(times)[ROUNDS // 2]
+        for batch in pixels:
+            evaluate(batch)
+    return len(ids) / (time.perf_counter() - start)
+
+
+def pipeline(target: str, count: int, names: tuple[str, ...]) -> float:
+    """Images a second from the Parquet files to the stored scores of the detectors ``names``."""
+    task, images, _ = members(target, count)
+    settings = decide(Settings(device="cpu", limit=count))
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        plan = make_plan(task.narrowed(detectors=names), images, "mini", settings)
+        jobs = plan.missing(root)
+        scored = sum(len(job.chunk.image_ids) for job in jobs)
+        start = time.perf_counter()
+        execute(jobs, plan, root, settings, lambda _: None)
+        return scored / (time.perf_counter() - start)
+
+
+MEASURES: dict[str, Callable[[str, int], float]] = {
+    "straightforward": straightforward,
+    "quantloss": lambda target, count: pipeline(target, count, ("quantloss",)),
+    "four": lambda target, count: pipeline(target, count, NAMES),
+}
+
+
+def rounds(target: str, count: int) -> Iterator[dict[str, float]]:
+    """One speed a measure, ``ROUNDS`` times: shared machines change their speed."""
+    for _ in range(ROUNDS):
+        yield {
+            name: float(
+                subprocess.run(
+                    [sys.executable, __file__, "--target", target, "--images", str(count), "--measure", name],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout
+            )
+            for name in MEASURES
+        }
 
 
 def main() -> None:
-    alone, shared = images_per_second([("quantloss",)]), images_per_second([NAMES])
-    separate = images_per_second([(name,) for name in NAMES])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", default="llamagen-mini")
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--measure", choices=MEASURES, help="print this one speed alone")
+    args = parser.parse_args()
+    if args.measure:
+        print(MEASURES[args.measure](args.target, args.images))
+        return
+    found = list(rounds(args.target, args.images))
+    speeds = {name: [round(one[name], 1) for one in found] for name in MEASURES}
+    middle = {name: median(values) for name, values in speeds.items()}
     keep(
         "signals",
         {
-            "target": "llamagen-mini/inverse",
-            "quantloss_images_per_second": round(alone, 1),
-            "four_shared_images_per_second": round(shared, 1),
-            "four_separate_images_per_second": round(separate, 1),
-            "ratio_quantloss_to_four_separate": round(alone / separate, 2),
-            "ratio_four_shared_to_four_separate": round(shared / separate, 2),
+            "target": f"{args.target}/inverse",
+            "images": args.images,
+            "rounds": ROUNDS,
+            **{f"{name}_images_per_second": values for name, values in speeds.items()},
+            "ratio_quantloss_to_straightforward": round(middle["quantloss"] / middle["straightforward"], 2),
+            "ratio_four_to_straightforward": round(middle["four"] / middle["straightforward"], 2),
         },
     )
 

@@ -15,6 +15,7 @@ import torch
 from iarbench.content import images_path
 from iarbench.images import ImageSet
 from iarbench.record import ImageRecord
+from iarbench.variants import names
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -30,6 +31,11 @@ def repeated(count: int, out: Path) -> ImageSet:
             yield replace(record, image_id=name, group=name)
 
     return ImageSet.write(records(), out)
+
+
+def minis() -> list[str]:
+    """Every packaged mini generator."""
+    return [name for name in names() if "mini" in name]
 
 
 def keep(name: str, numbers: dict[str, object]) -> None:

@@ -53,6 +53,12 @@ class Evidence:
         self._needs: dict[str, frozenset[str]] = {}
         self._reading: list[set[str]] = []  # what the computations in progress have asked for, innermost last
 
+    def seen_by(self, target: Target) -> Evidence:
+        """The same batch as evidence of a target with the same tokenizer: every signal is computed once for both."""
+        other = Evidence(target, self.images, dtype=self.dtype)
+        other.seconds, other._values, other._needs = self.seconds, self._values, self._needs
+        return other
+
     @property
     def f(self) -> Tensor:
         """Continuous features (B, C, h, w) of the images: one encoder pass."""
@@ -62,6 +68,10 @@ class Evidence:
     def quantized(self) -> Quantized:
         """Tokens (B, L) and codebook features ``f_Z`` (B, C, h, w), nearest to ``f``."""
         return self.signal("quantized", lambda: self.target.tokenizer.quantize(self.f))
+
+    def searched(self, solver: str) -> Quantized:
+        """Tokens and codebook features that a token search finds nearer to ``f`` than ``quantized`` is."""
+        return self.signal(f"searched/{solver}", lambda: self.target.tokenizer.search(self.f, solver))
 
     @property
     def x_hat(self) -> Tensor:
@@ -89,7 +99,10 @@ class Evidence:
             return self.target.tokenizer.decode(features).float()
 
     def signal(self, name: str, compute: Callable[[], T]) -> T:
-        """The memoised result of ``compute`` (run without gradients), for signals that several detectors share."""
+        """The memoised result of ``compute`` (run without gradients), for signals that several detectors share.
+
+        Targets with the same weights share them as well: a signal may rest on the images and the tokenizer alone.
+        """
         import torch
 
         if name not in self._values:

@@ -8,7 +8,7 @@ from toys import Toys, records
 
 from iarbench import variants
 from iarbench.errors import UserError
-from iarbench.harness.plan import CHUNK, Plan, Settings, make_plan
+from iarbench.harness.plan import CHUNK, Plan, Settings, make_plan, together
 from iarbench.images import ImageSet
 from iarbench.task import Task
 from iarbench.testing import toy_records, write_toy_family
@@ -120,7 +120,7 @@ def test_editing_a_detector_file_changes_its_keys(toy_family: Toys, tmp_path: Pa
 
 
 def test_how_it_is_computed_is_in_no_key(toy_family: Toys) -> None:
-    quick = Settings(device="cuda", batch_size=1, workers=3)
+    quick = Settings(device="cuda", batch_size=1, workers=3, compile=True)
     assert keys(plan(toy_family, settings=quick)) == keys(plan(toy_family))
 
 
@@ -151,3 +151,11 @@ def test_ids_that_occur_twice_are_an_error(toy_family: Toys, tmp_path: Path) -> 
         (tmp_path / "twice" / f"{name}.parquet").write_bytes(source.read_bytes())
     with pytest.raises(UserError, match="image id 'toy-a/test/00000' occurs twice in toys"):
         plan(toy_family, ImageSet.open(tmp_path / "twice"))
+
+
+def test_jobs_over_the_same_images_are_made_one(toy_family: Toys) -> None:
+    alone = [plan(toy_family, targets=[name]).jobs for name in ("toy-a", "toy-b")]
+    joined = together(job for jobs in alone for job in jobs)
+    seen = [(job.attack, job.chunk, job.image_size) for job in joined]
+    assert len(seen) == len(set(seen)) == 12
+    assert sorted(cell.part.key for job in joined for cell in job.cells) == sorted(keys(plan(toy_family)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from iarbench.errors import UserError
 
 if TYPE_CHECKING:
+    from iarbench.detector import Dtype
     from iarbench.harness.plan import Settings
 
 Subparsers = argparse._SubParsersAction  # type: ignore[type-arg]
@@ -31,13 +32,13 @@ def add_verb(subparsers: Subparsers, name: str, help: str, description: str, exa
 def add_compute(parser: argparse.ArgumentParser) -> None:
     """--device, --dtype, --batch-size, --weights."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (a GPU if there is one)")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of encoder and decoder")
+    parser.add_argument("--dtype", type=_dtype, default="float32", metavar="{fp32,bf16}", help="of encoder and decoder")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="default: by image size; changes no score")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="look for weight files here first")
 
 
 def settings(args: argparse.Namespace) -> Settings:
-    """What the options of `add_compute`, and --workers and --limit where a verb has them, say."""
+    """What the options of `add_compute`, and --workers, --limit and --compile where a verb has them, say."""
     from iarbench.harness.plan import Settings
 
     if args.weights is not None and not args.weights.is_dir():
@@ -49,6 +50,7 @@ def settings(args: argparse.Namespace) -> Settings:
         workers=getattr(args, "workers", None),
         weights_dir=args.weights,
         limit=getattr(args, "limit", None),
+        compile=getattr(args, "compile", False),
     )
 
 
@@ -87,6 +89,15 @@ def cache_dir() -> Path:
     if own := os.environ.get("IARBENCH_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iarbench"
+
+
+_DTYPES: dict[str, Dtype] = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+
+
+def _dtype(text: str) -> Dtype:
+    if text not in _DTYPES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(_DTYPES)}")
+    return _DTYPES[text]
 
 
 def _whole(text: str, least: int) -> int:

@@ -39,6 +39,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--limit", type=options.positive, metavar="N", help="first N images of each source and split")
     options.add_compute(parser)
     parser.add_argument("--workers", type=options.not_negative, metavar="N", help="processes that prepare images")
+    parser.add_argument("--compile", action="store_true", help="compile the models first; for long runs on a GPU")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--json", action="store_true", help="print the result (or the plan) as one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress, no notes")

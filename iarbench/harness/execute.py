@@ -15,12 +15,13 @@ import torch
 
 from iarbench.detector import Evidence, Target, apply
 from iarbench.errors import UserError
+from iarbench.harness.compiling import compile_passes
 from iarbench.harness.lanes import in_lanes
 from iarbench.harness.load import prepared, slabs
-from iarbench.harness.memory import keep_freed_memory
 from iarbench.harness.plan import Cell, Job, Plan, Settings
 from iarbench.harness.store import write_part
-from iarbench.loading import load_target
+from iarbench.harness.targets import Targets, load_targets
+from iarbench.memory import keep_freed_memory
 
 
 def decide(settings: Settings) -> Settings:
@@ -54,38 +55,62 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
     Raises:
         UserError: weights or images that cannot be used, or not enough memory on the GPU.
     """
-    _be_exact()
+    be_exact()
     keep_freed_memory()
     try:
         _work_off(jobs, plan, root, settings, advance)
     except torch.OutOfMemoryError:
-        size = max(_batch_size(settings, job.image_size) for job in jobs)
+        size = max(batch_size(settings, job.image_size) for job in jobs)
         raise UserError(
             f"the GPU has too little memory for batches of {size}; repeat with --batch-size {size // 4 or 1}"
         ) from None
 
 
 def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
-    targets = _load_targets(jobs, settings)
-    work = [
-        (job, slabs(job.chunk.image_ids, job.attack, job.image_size, plan.task.spec.preprocessing)) for job in jobs
-    ]
+    targets = _ready(jobs, settings)
+    # Every thread would compile anew.
+    lanes = settings.device == "cpu" and not settings.workers and not settings.compile
+    if lanes:
+        jobs = sorted(jobs, key=_size, reverse=True)  # the last ones are short: no lane waits long for another
+    work = [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, plan.task.spec.preprocessing)) for job in jobs]
 
     def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
-        columns = [_Column(cell, targets[cell.variant.name, cell.encoder]) for cell in job.cells]
-        for batch in _rebatch(pixels, _batch_size(settings, job.image_size)):
+        columns = _columns(job, targets)
+        for batch in _rebatch(pixels, batch_size(settings, job.image_size)):
             _score(columns, batch, settings)
             advance(len(batch))
         for column in columns:
             write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
 
-    if settings.device == "cpu" and not settings.workers:
+    if lanes:
         in_lanes([partial(do, job, prepared(plan.images, several, 0)) for job, several in work])
         return
     pixels = prepared(plan.images, (slab for _, several in work for slab in several), settings.workers or 0)
     with closing(pixels):
         for job, several in work:
             do(job, islice(pixels, len(several)))
+
+
+def _size(job: Job) -> int:
+    return len(job.chunk.image_ids) * len(job.cells)
+
+
+def _ready(jobs: Sequence[Job], settings: Settings) -> Targets:
+    """The targets of all jobs, each having seen a batch: to allocate, choose kernels and compile is no image's cost."""
+    cells = [cell for job in jobs for cell in job.cells]
+    targets = load_targets(((cell.variant, cell.encoder) for cell in cells), settings)
+    for cell in cells:
+        if targets[cell.variant.name, cell.encoder].weights_hash != cell.part.identity["target_weights"]:
+            raise UserError(
+                f"the weights of {cell.variant.name} changed while the run was being planned; repeat the command"
+            )
+    for target in {id(target.tokenizer): target for target in targets.values()}.values():
+        warm_up = partial(_warm_up, target, settings)
+        if settings.compile:
+            compile_passes(target, warm_up)
+        else:
+            warm_up()
+    return targets
 
 
 @dataclass(slots=True)
@@ -98,22 +123,44 @@ class _Column:
     seconds: list[float] = field(default_factory=list)
 
 
+def _columns(job: Job, targets: Targets) -> list[_Column]:
+    """A column for every cell; those that share a tokenizer follow each other."""
+    together: dict[int, list[_Column]] = {}
+    for cell in job.cells:
+        target = targets[cell.variant.name, cell.encoder]
+        together.setdefault(id(target.tokenizer), []).append(_Column(cell, target))
+    return [column for columns in together.values() for column in columns]
+
+
 def _score(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
-    images = to_images(batch, settings.device)
-    evidence: dict[int, Evidence] = {}
+    count = len(batch)
+    images = to_images(_filled(batch, settings, columns[0].target.image_size), settings.device)
+    evidence = Evidence(columns[0].target, images, dtype=settings.dtype)
     for column in columns:
-        # Cells of one target follow each other; its signals are let go before the next one's are made.
-        if id(column.target) not in evidence:
-            evidence = {id(column.target): Evidence(column.target, images, dtype=settings.dtype)}
-        scored = apply(column.cell.detector, evidence[id(column.target)])
+        # The signals of one tokenizer are let go before the next one's are made.
+        same = column.target.tokenizer is evidence.target.tokenizer
+        evidence = evidence.seen_by(column.target) if same else Evidence(column.target, images, dtype=settings.dtype)
+        scored = apply(column.cell.detector, evidence)
         for name, values in scored.scores.items():
-            column.scores.setdefault(name, []).extend(values)
-        column.seconds.extend([scored.seconds] * len(batch))
+            column.scores.setdefault(name, []).extend(values[:count])
+        column.seconds.extend([scored.seconds] * count)
+
+
+def _filled(batch: np.ndarray, settings: Settings, image_size: int) -> np.ndarray:
+    """Compiled passes know one batch size: a smaller batch is filled up with its last image."""
+    if not settings.compile:
+        return batch
+    rest = batch_size(settings, image_size) - len(batch)
+    return np.concatenate([batch, batch[-1:].repeat(rest, axis=0)])
 
 
 def to_images(pixels: np.ndarray, device: str) -> torch.Tensor:
-    """Pixels uint8 (B, H, W, 3) to images float32 (B, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
+    """Pixels uint8 (B, H, W, 3) to images float32 (B, 3, H, W) in [0, 1], channels last in memory."""
+    levels = torch.from_numpy(pixels)
+    if device.startswith("cuda"):
+        # From pinned memory the copy goes on while the next layers' kernels are being launched.
+        levels = levels.pin_memory().to(device, non_blocking=True)
+    return levels.permute(0, 3, 1, 2).float() / 255
 
 
 def _rebatch(slabs: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
@@ -128,36 +175,25 @@ def _rebatch(slabs: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
         yield rest
 
 
-def _batch_size(settings: Settings, image_size: int) -> int:
+def batch_size(settings: Settings, image_size: int) -> int:
     """The batch size asked for, else one that fits; a released decoder takes about 30 kB a pixel while it works."""
     pixels = 2**17 if settings.device == "cpu" else 2**22
     return settings.batch_size or max(1, min(256, pixels // image_size**2))
 
 
-def _load_targets(jobs: Sequence[Job], settings: Settings) -> dict[tuple[str, str], Target]:
-    targets: dict[tuple[str, str], Target] = {}
-    for cell in (cell for job in jobs for cell in job.cells):
-        key = (cell.variant.name, cell.encoder)
-        if key not in targets:
-            target = load_target(*key, device=settings.device, weights_dir=settings.weights_dir)
-            if target.weights_hash != cell.part.identity["target_weights"]:
-                raise UserError(f"the weights of {key[0]} changed while the run was being planned; repeat the command")
-            # a third faster on a CPU
-            target.tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            _warm_up(target, settings)
-            targets[key] = target
-    return targets
-
-
 def _warm_up(target: Target, settings: Settings) -> None:
-    # The first pass allocates and chooses kernels: that is no image's cost.
-    images = torch.zeros(2, 3, target.image_size, target.image_size, device=settings.device)
+    size = batch_size(settings, target.image_size) if settings.compile else 2
+    side = target.image_size
+    images = to_images(np.zeros((size, side, side, 3), dtype=np.uint8), settings.device)
     evidence = Evidence(target, images, dtype=settings.dtype)
     _ = evidence.x_hat_quant
 
 
-def _be_exact() -> None:
-    # TF32 convolutions, the default on recent GPUs, keep 10 bits: scores would differ from the CPU's in the 3rd digit.
+def be_exact() -> None:
+    """Full float32 and the same kernels every time.
+
+    TF32, the default for convolutions on recent GPUs, keeps 10 bits: scores would differ from a CPU's in the 3rd digit.
+    """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True

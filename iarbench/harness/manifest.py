@@ -92,6 +92,7 @@ def finish_run(manifest: dict[str, Any], seconds: float, settings: Settings, ima
     run = manifest["runs"][-1]
     run |= {"ended": _now(), "seconds": round(seconds, 3), "images_scored": images_scored}
     run |= {"device": settings.device, "batch_size": settings.batch_size, "workers": settings.workers}
+    run |= {"compile": settings.compile}
     run |= {"peak_memory_mib": peak_memory(), "hardware": hardware()}
     if settings.device.startswith("cuda"):
         run["gpu_peak_memory_mib"] = round(sys.modules["torch"].cuda.max_memory_allocated() / 2**20)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ class Settings:
     """where to look for weight files first"""
     limit: int | None = None
     """only the first images of each source and split"""
+    compile: bool = False
+    """whether torch compiles encoder and decoder first; changes rounding only"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,14 @@ class Job:
     """As the user wrote it: a worker process has to find an attack's file again."""
     image_size: int
     cells: tuple[Cell, ...]
+
+
+def together(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs on the same images under the same attack and at the same size made one, so that these are prepared once."""
+    cells: dict[tuple[Chunk, str, int], list[Cell]] = {}
+    for job in jobs:
+        cells.setdefault((job.chunk, job.attack, job.image_size), []).extend(job.cells)
+    return [Job(*images, tuple(found)) for images, found in cells.items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from iarbench.attribution import Attribution, attribute
 from iarbench.decode import decode_rgb
 from iarbench.detector import Detector, Evidence, apply
 from iarbench.errors import UserError
-from iarbench.harness.plan import Plan, Settings, make_plan
+from iarbench.harness.plan import Plan, Settings, make_plan, together
 from iarbench.images import ImageSet
 from iarbench.preprocess import Preprocess
 from iarbench.progress import Progress
@@ -52,21 +52,31 @@ class Tracer:
     def trace(self, path: str) -> Traced:
         """Attribute one file. Raises UserError when it cannot be read or decoded."""
         image = _read(path)
-        answer = self.attribute({target.name: self._score(target, image) for target in self.targets})
-        return Traced(path, answer, self._note(image))
+        return Traced(path, self.attribute(self._scores(image)), self._note(image))
 
     def attribute(self, scores: Mapping[str, float]) -> Attribution:
         """The answer for one score a target. Raises UserError when the calibration set is too small for `alpha`."""
         return attribute(scores, self.calibration, families=self.families, alpha=self.alpha)
 
-    def _score(self, target: Target, image: Image.Image) -> float:
+    def _scores(self, image: Image.Image) -> dict[str, float]:
+        """Target -> score; targets with one tokenizer share its passes."""
+        evidence: dict[int, Evidence] = {}
+        scores = {}
+        for target in self.targets:
+            tokenizer = id(target.tokenizer)
+            if tokenizer not in evidence:
+                evidence[tokenizer] = self._evidence(target, image)
+            scored = apply(self.detector, evidence[tokenizer].seen_by(target))
+            scores[target.name] = next(iter(scored.scores.values()))[0]
+        return scores
+
+    def _evidence(self, target: Target, image: Image.Image) -> Evidence:
         from iarbench.harness.execute import to_images
 
         if image.size != (target.image_size, target.image_size):
             image = Preprocess(target.image_size).image(image)
         images = to_images(np.array(image)[None], self.settings.device)
-        scored = apply(self.detector, Evidence(target, images, dtype=self.settings.dtype))
-        return next(iter(scored.scores.values()))[0]
+        return Evidence(target, images, dtype=self.settings.dtype)
 
     def _note(self, image: Image.Image) -> str:
         sizes = sorted({target.image_size for target in self.targets if image.size != (target.image_size,) * 2})
@@ -94,19 +104,18 @@ def make_tracer(
     """
     from iarbench.content import images_path
     from iarbench.harness.execute import decide, execute
-    from iarbench.loading import load_target
+    from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
     images = ImageSet.open(images_path(task.spec.images)).filter(split=task.spec.calibration_split)
     plans = [_plan(task, target, encoder, images, settings) for target in task.spec.targets]
-    jobs = [(plan, plan.missing(cache)) for plan in plans]
-    with Progress("calibrating", sum(len(j.chunk.image_ids) for _, todo in jobs for j in todo), stream=progress) as bar:
-        for plan, todo in jobs:
-            if todo:
-                execute(todo, plan, cache, settings, bar.advance)
+    todo = together(job for plan in plans for job in plan.missing(cache))
+    if todo:
+        with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:
+            execute(todo, plans[0], cache, settings, bar.advance)
     cells = [plan.jobs[0].cells[0] for plan in plans]
     tracer = Tracer(
-        targets=tuple(load_target(c.variant.name, c.encoder, settings.device, settings.weights_dir) for c in cells),
+        targets=tuple(load_targets(((cell.variant, cell.encoder) for cell in cells), settings).values()),
         detector=cells[0].detector,
         calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
         families=_families(task.generators),
