@@ -33,8 +33,7 @@ class InfinityTokenizer(Tokenizer):
     """
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
-        super().__init__()
-        self.image_size = image_size
+        super().__init__(config, image_size)
         dim, patch = config["codebook_dim"], config["patch_size"]
         encoder, decoder = (
             AutoencoderConfig(

@@ -27,8 +27,7 @@ class LlamaGenTokenizer(Tokenizer):
     """
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
-        super().__init__()
-        self.image_size = image_size
+        super().__init__(config, image_size)
         self.levels = len(config["ch_mult"])
         sizes = AutoencoderConfig(
             ch=config["ch"],

@@ -110,8 +110,7 @@ class RARTokenizer(Tokenizer):
     native_range = (0.0, 1.0)
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
-        super().__init__()
-        self.image_size = image_size
+        super().__init__(config, image_size)
         mults, dim = list(config["channel_mult"]), config["z_channels"]
         sizes = (config["hidden_channels"], mults, config["num_res_blocks"], dim, config.get("norm_groups", 32))
         self.encoder = Encoder(*sizes)

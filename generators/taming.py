@@ -26,8 +26,7 @@ class TamingTokenizer(Tokenizer):
     """
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
-        super().__init__()
-        self.image_size = image_size
+        super().__init__(config, image_size)
         sizes, dim = config["ddconfig"], config["embed_dim"]
         # Where attention sits follows from the configured resolution, whatever size the images have.
         sides = [sizes["resolution"] // 2**level for level in range(len(sizes["ch_mult"]))]

@@ -16,6 +16,7 @@ from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.quantize import MultiScaleQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
+from iarbench.nn.search.solvers import solve
 from iarbench.tokenizer import Quantized, Tokenizer
 
 
@@ -27,10 +28,10 @@ class VARTokenizer(Tokenizer):
     """
 
     inverse_modules = ("encoder", "quant_conv")
+    capabilities = Tokenizer.capabilities | {"search"}
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
-        super().__init__()
-        self.image_size = image_size
+        super().__init__(config, image_size)
         dim, kernel = config["z_channels"], config.get("quant_conv_ks", 3)
         last = len(config["ch_mult"]) - 1
         sizes = AutoencoderConfig(
@@ -60,6 +61,10 @@ class VARTokenizer(Tokenizer):
     def quantize(self, features: Tensor) -> Quantized:
         return Quantized(*self.quantizer(features))
 
+    def search(self, features: Tensor, solver: str) -> Quantized:
+        found = solve(self.quantizer, features, solver)
+        return Quantized(found.tokens, found.f_hat)
+
     def lookup(self, tokens: Tensor) -> Tensor:
         return self.quantizer.lookup(tokens)
 
@@ -68,7 +73,7 @@ class VARTokenizer(Tokenizer):
 
 
 _rename_tokenizer = rules(
-    (r"ema_vocab_hit_SV$", None),  # a usage statistic of training
+    (r"^quantize\.ema_vocab_hit_SV$", "quantizer.usage"),
     (r"^quantize\.", "quantizer."),
     (r"quant_resi\.qresi\.", "quant_resi.qresi_ls.0."),  # where all scales share one convolution
     (r"quant_resi\.(\d+)\.", r"quant_resi.qresi_ls.\1."),  # where each has its own

@@ -50,7 +50,7 @@ class ToyTokenizer(Tokenizer):
     native_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
-        super().__init__()
+        super().__init__(config, image_size)
         self.offset: Tensor
         self.image_size, self.cell = image_size, int(config["cell"])
         self.encoder = ToyEncoder(self.cell)

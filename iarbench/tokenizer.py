@@ -7,8 +7,9 @@ continuous feature map, ``f_Z`` its nearest point made of codebook entries, ``D`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -38,8 +39,9 @@ class Tokenizer(nn.Module, ABC):
     refiner: Refiner | None
     """Corrects what the encoder finds; some inverse encoders have one."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
         super().__init__()
+        self.image_size = image_size
         self.register_module("refiner", None)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -78,7 +80,7 @@ class Tokenizer(nn.Module, ABC):
         """Codebook features no farther from ``features`` (B, C, h, w) than those of :meth:`quantize`.
 
         For families with the capability "search", whose own quantiser is greedy; ``solver`` is one of
-        :data:`iarbench.nn.search.SOLVERS`.
+        :data:`iarbench.nn.search.solvers.SOLVERS`.
         """
         raise NotImplementedError(f"{type(self).__name__} has an exact quantiser and nothing to search")
 

@@ -70,7 +70,7 @@ class Variant(BaseModel):
     """names of its classes where they are not ImageNet's 1,000"""
     shares_tokenizer_with: tuple[str, ...] = ()
     refiner: dict[str, Any] | None = None
-    """sizes of the corrections (:class:`iarbench.nn.refine.Refiner`) that its plain inverse encoder has, if it has them"""
+    """sizes of the corrections (:class:`iarbench.nn.refine.Refiner`) of its plain inverse encoder, if it has them"""
     finetune: dict[str, Any] = Field(default_factory=dict)
     """numbers of the inverse encoder's training that differ from the recipe's"""
     licence: str
@@ -84,7 +84,7 @@ class Variant(BaseModel):
 
     @property
     def every_condition(self) -> Sequence[int] | Sequence[str]:
-        """What its images are made of in turn: class numbers, or class names where conditions are texts (() if none)."""
+        """What its images are made of in turn: class numbers, or class names where conditions are texts."""
         if self.conditions == "text":
             return self.classes or ()
         return range(self.num_classes)

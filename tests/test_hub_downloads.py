@@ -33,10 +33,10 @@ class Hub(BaseHTTPRequestHandler):
 
     ranges: list[str | None]
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._head(200, len(CONTENT))
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.ranges.append(wanted)
         start = int(wanted.removeprefix("bytes=").rstrip("-").split("-")[0]) if wanted else 0

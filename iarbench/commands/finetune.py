@@ -30,7 +30,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--augment", action="store_true", help="the paper's weak, medium, strong augmentation schedule")
     parser.add_argument("--count", type=options.positive, default=6000, help="how many of its images to train on")
     parser.add_argument(
-        "--tokens-of", type=Path, metavar="PARQUET", help="also train on images decoded from the tokens of these pictures"
+        "--tokens-of", type=Path, metavar="PARQUET", help="also train on images decoded from these pictures' tokens"
     )
     parser.add_argument("--epochs", type=options.positive, help="default from the recipe")
     parser.add_argument("--lr", type=float, help="learning rate; default from the recipe")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+
+if TYPE_CHECKING:
+    from iarbench.variants import Variant
 
 EXAMPLES = """  iarbench generate --generator llamagen-mini --count 300 --grid llamagen.png --out sets/llamagen
   iarbench generate --generator var-mini --count 5000 --split train --out sets/var-train
@@ -21,7 +26,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
     parser.add_argument("--count", type=options.positive, required=True, help="how many images")
     parser.add_argument("--out", type=Path, required=True, help="folder for the image set; must not hold one yet")
-    parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, for text-conditional generators")
+    parser.add_argument("--prompts", type=Path, help="text file, one prompt a line; default: class names in turn")
     parser.add_argument("--split", default="test", help="name of the split; another split, other images")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other images")
     parser.add_argument("--sampling", default="default", help="named sampling settings of the generator")
@@ -41,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.making import make_records
 
     variant = variants.get(args.generator)
-    conditions = _prompts(args) if variant.conditions == "text" else range(variant.num_classes)
+    conditions = _conditions(args, variant)
     generator = load_generator(args.generator, args.device, args.weights, args.sampling)
     records = make_records(
         generator,
@@ -61,13 +66,17 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prompts(args: argparse.Namespace) -> list[str]:
+def _conditions(args: argparse.Namespace, variant: Variant) -> Sequence[int] | Sequence[str]:
     from iarbench.errors import UserError
 
-    if args.prompts is None or not args.prompts.is_file():
-        raise UserError(
-            f"{args.generator} is text-conditional: give --prompts FILE, an existing file of one prompt a line"
-        )
+    if args.prompts is None:
+        if not variant.every_condition:
+            raise UserError(f"{variant.name} is text-conditional: give --prompts FILE, a file of one prompt a line")
+        return variant.every_condition
+    if variant.conditions != "text":
+        raise UserError(f"{variant.name} takes class numbers, not prompts: leave out --prompts")
+    if not args.prompts.is_file():
+        raise UserError(f"--prompts {args.prompts}: there is no such file; give one prompt a line")
     prompts = [line.strip() for line in args.prompts.read_text().splitlines() if line.strip()]
     if not prompts:
         raise UserError(f"{args.prompts} holds no prompt: write one a line")

@@ -38,6 +38,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
     )
+    parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
@@ -74,6 +75,7 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
     from iarbench.training.quality import tokenizer_quality
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
+    from iarbench.training.usage import count_usage
 
     began = time.monotonic()
     torch.manual_seed(0)
@@ -83,10 +85,11 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
-    second = _recipe(AdversarialRecipe, steps=args.adversarial_steps)
+    second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
     if second.steps:
         train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
     quality = tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000])
+    count_usage(tokenizer, images.pixels[:20000])
     card = {
         "images": len(images.pixels),
         "parameters": sum(p.numel() for p in tokenizer.parameters()),

@@ -30,7 +30,7 @@ PHOTOS = "photos-free"
 #: no licence text could be found for these
 UNLICENSED = ("scipy",)
 #: crops of one photograph are alike: more of them would add minutes and hardly any knowledge
-CROPS = 7
+CROPS = 3
 
 
 def photographs(path: Path) -> Iterator[ImageRecord]:
@@ -55,11 +55,11 @@ def photographs(path: Path) -> Iterator[ImageRecord]:
         )
 
 
-def members(count: int) -> Iterator[ImageRecord]:
-    """``count`` test and ``count`` calibration images of each generator in the package that is a mini."""
+def members(test: int, calibration: int) -> Iterator[ImageRecord]:
+    """Images of each generator in the package that is a mini."""
     for name in (n for n in variants.names() if "mini" in n.split("-")):
-        generator, conditions = load_generator(name), range(variants.get(name).num_classes)
-        for split in ("test", "calibration"):
+        generator, conditions = load_generator(name), variants.get(name).every_condition
+        for split, count in (("test", test), ("calibration", calibration)):
             yield from make_records(generator, name, split, count, conditions)
 
 
@@ -67,10 +67,12 @@ def main() -> None:
     """Write the set and say how large it became."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=300, help="members a split")
+    parser.add_argument("--test", type=int, default=100, help="test images of each generator")
+    parser.add_argument("--calibration", type=int, default=100, help="calibration images of each generator")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    images = ImageSet.write((r for part in (members(args.count), photographs(args.photos)) for r in part), args.out)
+    parts = (members(args.test, args.calibration), photographs(args.photos))
+    images = ImageSet.write((record for part in parts for record in part), args.out)
     size = sum(file.stat().st_size for file in args.out.glob("*.parquet"))
     print(f"{len(images)} images, {size / 1e6:.1f} MB, fingerprint {images.fingerprint}")
 

@@ -83,14 +83,18 @@ class SharedResidualConvs(nn.Module):
 class MultiScaleQuantizer(nn.Module):
     """VAR's residual quantiser: each scale codes what the coarser ones left over (VAR, Algorithm 1).
 
-    Tokens are (B, L) with all scales concatenated, coarse to fine, L = sum of ``patch_nums`` squared.
+    Tokens are (B, L) with all scales concatenated, coarse to fine, L = sum of ``patch_nums`` squared. ``usage`` (K, V)
+    says how often each scale used each code in training, in any unit; zeros mean that nobody counted.
     """
+
+    usage: Tensor
 
     def __init__(self, codebook_size: int, dim: int, patch_nums: tuple[int, ...], ratio: float, shared: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(codebook_size, dim)
         self.quant_resi = SharedResidualConvs(dim, shared, ratio)
         self.patch_nums = patch_nums
+        self.register_buffer("usage", torch.zeros(len(patch_nums), codebook_size))
 
     @property
     def side(self) -> int:

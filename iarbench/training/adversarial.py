@@ -28,6 +28,9 @@ class AdversarialRecipe:
     lr: float = 4e-4
     adversarial_weight: float = 0.1
     matching_weight: float = 1.0
+    latent_weight: float = 0.0
+    """of the squared feature error when the frozen encoder reads the decoded image: above 0 the decoder learns to show
+    everything that the tokens say, so that an inverse encoder can read it"""
     average: float = 0.995  # of the decoder's weights; the average is what ships
     seed: int = 1
 
@@ -51,8 +54,12 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
         factor = cosine(step, recipe.steps)
         set_lr(optimizer, recipe.lr * factor)
         set_lr(critic_optimizer, recipe.lr * factor)
-        real, fake = _decode(tokenizer, random_batch(pixels, recipe.batch).to(device))
+        real, fake, f_z = _decode(tokenizer, random_batch(pixels, recipe.batch).to(device))
         pixel, loss = _decoder_loss(critic, real, fake, recipe, min(1.0, step / 300))
+        if recipe.latent_weight:
+            with torch.autocast(device.type, torch.bfloat16):
+                read = tokenizer.encode_native(fake.clamp(*tokenizer.native_range))
+            loss = loss + recipe.latent_weight * nn.functional.mse_loss(read.float(), f_z)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
@@ -69,8 +76,10 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
         p.data.copy_(mean)
 
 
-def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Images and their quantised reconstructions, both in the native range; gradients reach the decoder."""
+def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Images, their quantised reconstructions (both in the native range), and the codebook features in between;
+    gradients reach the decoder.
+    """
     low, high = tokenizer.native_range
     with torch.no_grad():
         with torch.autocast(images.device.type, torch.bfloat16):
@@ -78,7 +87,7 @@ def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor]:
         f_z = tokenizer.quantize(f.float()).features
     with torch.autocast(images.device.type, torch.bfloat16):
         fake = tokenizer.decode_native(f_z)
-    return images * (high - low) + low, fake.float()
+    return images * (high - low) + low, fake.float(), f_z
 
 
 def _decoder_loss(

@@ -32,7 +32,7 @@ class Pairs:
 
 
 def own_pairs(variant: Variant, count: int, folder: Path, device: str, weights_dir: Path | None) -> Pairs:
-    """``count`` images of the generator's split "train", whose seeds no evaluation set shares; made once, in ``folder``."""
+    """``count`` images of the split "train", whose seeds no evaluation set shares; made once, in ``folder``."""
     if not folder.is_dir():
         generator = load_generator(variant.name, device, weights_dir)
         records = make_records(generator, variant.name, "train", count, variant.every_condition)

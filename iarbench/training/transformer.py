@@ -158,7 +158,7 @@ def train_transformer(
 def dropped(classes: Tensor, model: nn.Module, share: float) -> Tensor:
     """Classes (B,) of which a random ``share`` is the null class, on the model's device."""
     if hasattr(model, "null_class"):  # families without guidance have no empty condition to learn
-        classes = classes.masked_fill(torch.rand(len(classes)) < share, model.null_class)
+        classes = classes.masked_fill(torch.rand(len(classes)) < share, int(model.null_class))  # type: ignore[arg-type]
     return classes.to(next(model.parameters()).device)
 
 
