@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from iarbench.errors import UserError
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search import MODES_ONLY, Budget, search
+from iarbench.nn.search import MODES_ONLY, Budget, plan, search, store
 from iarbench.nn.search.icm import ConditionalModes
-from iarbench.nn.search.linear import LinearMap
+from iarbench.nn.search.linear import as_products
+from iarbench.nn.search.sources import multi_scale
 
 CODES, DIM, PATCHES = 64, 8, (1, 2, 4)
 LENGTH = sum(n * n for n in PATCHES)
@@ -44,31 +50,42 @@ def noise(count: int) -> Tensor:
 
 
 def test_linear_map_is_the_quantizer(quantizer: MultiScaleQuantizer, tokens: Tensor) -> None:
-    linear = LinearMap(quantizer)
-    made = linear.offset + linear.synthesize(linear.codes[tokens])
+    linear = multi_scale(quantizer)
+    made = linear.offset + linear.synthesize(linear.codes[tokens.T])
     torch.testing.assert_close(made, quantizer.lookup(tokens).flatten(1), rtol=0, atol=1e-5)
+    r = noise(3).flatten(1)
+    columns = linear.columns(0, LENGTH)
+    torch.testing.assert_close(linear.correlate(r), (columns @ r.T).mT, rtol=1e-4, atol=1e-4)
+
+
+def test_a_convolution_as_matrix_products_is_the_convolution() -> None:
+    kernel = torch.randn(6, DIM, 3, 3, generator=torch.Generator().manual_seed(3))
+    expected = F.conv2d(noise(5), kernel, padding=1)
+    torch.testing.assert_close(as_products(noise(5), kernel), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_structured_covariances_equal_dense_ones(quantizer: MultiScaleQuantizer) -> None:
-    linear = LinearMap(quantizer)
+    linear = multi_scale(quantizer)
     root = torch.randn(LENGTH, DIM, DIM, generator=torch.Generator().manual_seed(3))
-    columns, blocks = linear.columns.flatten(0, 1), root @ root.mT
-    covariance = columns.T @ torch.block_diag(*blocks) @ columns
+    columns, blocks = linear.columns(0, LENGTH), root @ root.mT
+    covariance = columns.flatten(0, 1).T @ torch.block_diag(*blocks) @ columns.flatten(0, 1)
     torch.testing.assert_close(linear.covariance(blocks), covariance, rtol=1e-4, atol=1e-4)
-    inner = torch.stack([a @ covariance @ a.T for a in linear.columns])
+    inner = torch.stack([a @ covariance @ a.T for a in columns])
     torch.testing.assert_close(linear.diagonal_blocks(covariance), inner, rtol=1e-4, atol=1e-3)
 
 
 def test_conditional_modes_never_raise_the_error_and_end_at_an_optimum(quantizer: MultiScaleQuantizer) -> None:
-    linear = LinearMap(quantizer)
+    linear = multi_scale(quantizer)
     modes = ConditionalModes(linear)
+    assert sorted(torch.cat([c.tokens for c in modes.classes]).tolist()) == list(range(LENGTH))
     f = noise(4)
-    now, _ = quantizer(f)
+    now = quantizer(f)[0].T
     y = f.flatten(1) - linear.offset
     for _ in range(20):
         after = modes.run(y, now, 1)
         assert (linear.residual(y, after).square().sum(1) <= linear.residual(y, now).square().sum(1) + 1e-5).all()
         now = after
+    now = now.T
     least = error(quantizer.lookup(now), f)
     for j in range(LENGTH):
         tried = now[:, None].repeat(1, CODES, 1)
@@ -120,10 +137,52 @@ def test_usage_of_codes_helps_under_noise(quantizer: MultiScaleQuantizer) -> Non
 
 def test_changed_weights_are_noticed(tokens: Tensor) -> None:
     quantizer, other = make_quantizer(), make_quantizer(5)
-    search(quantizer, quantizer.lookup(tokens), SMALL)
+    search(quantizer, quantizer.lookup(tokens), Budget(8))
     quantizer.load_state_dict(other.state_dict())
     f = other.lookup(tokens)
-    assert torch.equal(search(quantizer, f, SMALL).tokens, search(other, f, SMALL).tokens)
+    assert torch.equal(search(quantizer, f, Budget(8)).tokens, search(other, f, Budget(8)).tokens)
+
+
+def test_threads_share_one_plan_and_find_the_same(tokens: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    quantizer, builds, start = make_quantizer(6), list[int](), Barrier(4)
+    build = plan.build
+
+    def counted(*args: object) -> object:
+        builds.append(1)
+        return build(*args)
+
+    def find(part: Tensor) -> Tensor:
+        start.wait()
+        return search(quantizer, part, Budget(8)).tokens
+
+    monkeypatch.setattr(plan, "build", counted)
+    parts = quantizer.lookup(tokens).split(5)
+    with ThreadPoolExecutor(4) as pool:
+        together = torch.cat(list(pool.map(find, parts)))
+    assert len(builds) == 1
+    assert torch.equal(together, search(quantizer, torch.cat(parts), Budget(8)).tokens)
+
+
+def test_schedules_are_kept_on_disk(tokens: Tensor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IARBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "WORTH_KEEPING", 0.0)
+    f, build, builds = make_quantizer(7).lookup(tokens), plan.build, list[int]()
+
+    def counted(*args: object) -> object:
+        builds.append(1)
+        return build(*args)
+
+    monkeypatch.setattr(plan, "build", counted)
+    made = search(make_quantizer(7), f, Budget(8)).tokens
+    (file,) = (tmp_path / "token_search").iterdir()
+    assert torch.equal(search(make_quantizer(7), f, Budget(8)).tokens, made)
+    assert len(builds) == 1, "equal weights read the file"
+    search(make_quantizer(8), f, Budget(8))
+    search(make_quantizer(7), f, Budget(9))
+    assert len(builds) == 3, "other weights and budgets do not"
+    file.write_bytes(file.read_bytes()[:1000])
+    assert torch.equal(search(make_quantizer(7), f, Budget(8)).tokens, made)
+    assert len(builds) == 4, "a broken file is made anew"
 
 
 def test_wrong_shapes_are_named(quantizer: MultiScaleQuantizer) -> None:

@@ -7,44 +7,24 @@ conditional modes. Greedy quantisation (VAR, Algorithm 1) is the starting point 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from iarbench.errors import UserError
+from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search.moves import keep_lower, move
-from iarbench.nn.search.plan import Plan, plan_for
-from iarbench.nn.search.propagation import propagate
+from iarbench.nn.search.budget import MODES_ONLY, Budget
+from iarbench.nn.search.plan import bit_plan_for, plan_for
+from iarbench.nn.search.refine import refine
 
-__all__ = ["MODES_ONLY", "Budget", "Found", "search"]
+__all__ = ["MODES_ONLY", "Budget", "Found", "search", "search_bits"]
 
-SWEEPS = 3
-LAST_SWEEPS = 10
-POLISH_EVERY = 6
-# Images that are searched together, and the most code weights held at once.
-TOGETHER = {"cpu": 16, "cuda": 128}
-MOST_WEIGHTS = {"cpu": 2**24, "cuda": 2**28}
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much to spend: ``iterations`` over all tokens (each also costs the model one factorisation, once), and
-    local ``moves``, twice as dear each as an iteration. Fewer than 20 iterations leave propagation unfinished; 0 leave
-    it out.
-    """
-
-    iterations: int = 24
-    moves: int = 0
-
-    def __post_init__(self) -> None:
-        if self.iterations < 0 or self.moves < 0:
-            raise UserError(f"a search budget needs counts of 0 or more, not {self.iterations} and {self.moves}")
-
-
-MODES_ONLY = Budget(iterations=0, moves=0)
-"""Greedy and iterated conditional modes alone: milliseconds an image, no factorisation."""
+# Images searched together: at most this many, and fewer where their features are more numbers than that in all.
+IMAGES = {"cpu": 32, "cuda": 256}
+NUMBERS = {"cpu": 2**15, "cuda": 2**21}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,50 +47,60 @@ def search(
 
     The error of each image is at most that of greedy quantisation. A result depends on the image, the model and the
     budget, not on the other images: variances are fixed ahead, and batches of fixed size keep even rounding the same.
-    The first call for a model pays for its factorisations, which stay with ``quantizer``.
+    The first call for a model pays for its factorisations, which later calls from any thread share.
 
     Raises:
         UserError: ``f`` or ``usage`` has another shape, or ``f`` is empty.
     """
-    _check(quantizer, f, usage)
-    budget, device = budget or Budget(), f.device.type
-    # Variances live by differences that TF32 and autocast would round away.
-    with torch.autocast(device, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        plan = plan_for(quantizer, usage)
-        weights = len(plan.linear.scale) * len(plan.linear.codes)
-        size = max(1, min(TOGETHER.get(device, 16), MOST_WEIGHTS.get(device, 2**24) // weights))
-        parts = [_padded(quantizer, plan, part, budget, size) for part in f.float().split(size)]
-        tokens = torch.cat(parts)
-        return Found(tokens, torch.cat([quantizer.lookup(part) for part in tokens.split(size)]))
-
-
-def _padded(quantizer: MultiScaleQuantizer, plan: Plan, f: Tensor, budget: Budget, size: int) -> Tensor:
-    """Tokens of a batch filled up to ``size``: matrix products of another shape may round otherwise."""
-    filled = torch.cat([f, f[-1:].expand(size - len(f), -1, -1, -1)]) if len(f) < size else f
-    greedy, _ = quantizer(filled)
-    return _refine(plan, filled.flatten(1) - plan.linear.offset, greedy, budget)[: len(f)]
-
-
-def _refine(plan: Plan, y: Tensor, greedy: Tensor, budget: Budget) -> Tensor:
-    """Tokens (B, L) for features without offset (B, D), starting from the greedy ones."""
-    linear, modes = plan.linear, plan.modes
-    best = keep_lower(linear, y, modes.run(y, greedy, LAST_SWEEPS), greedy)
-    if budget.iterations:
-        last = budget.iterations
-        for i, tokens in enumerate(propagate(plan.schedule(last), linear.codes, y), start=1):
-            if i % POLISH_EVERY == 0 or i == last:
-                best = keep_lower(linear, y, modes.run(y, tokens, SWEEPS), best)
-    for window in plan.windows(budget.moves):
-        best = move(window, modes, y, best)
-    return keep_lower(linear, y, modes.run(y, best, LAST_SWEEPS), best) if budget.iterations or budget.moves else best
-
-
-def _check(quantizer: MultiScaleQuantizer, f: Tensor, usage: Tensor | None) -> None:
-    codes, side = quantizer.embedding.weight, quantizer.side
-    if len(f) == 0 or f.shape[1:] != (codes.shape[1], side, side):
-        raise UserError(
-            f"features have shape {tuple(f.shape)}; expected (B, {codes.shape[1]}, {side}, {side}), at least one"
-        )
+    codes = quantizer.embedding.weight
+    _check(f, codes.shape[1], quantizer.side)
     expected = (len(quantizer.patch_nums), len(codes))
     if usage is not None and tuple(usage.shape) != expected:
         raise UserError(f"usage has shape {tuple(usage.shape)}; expected (scales, codes) = {expected}")
+
+    def find(part: Tensor) -> Tensor:
+        greedy, _ = quantizer(part)
+        plan = plan_for(quantizer, usage)
+        return refine(plan, part.flatten(1) - plan.linear.offset, greedy.T, budget or Budget()).T
+
+    return _in_batches(f, find, quantizer.lookup)
+
+
+@torch.no_grad()
+def search_bits(quantizer: BinaryQuantizer, f: Tensor, budget: Budget | None = None) -> Found:
+    """The same for Infinity's quantiser: tokens hold the bits of all channels.
+
+    Channels do not act upon each other, so that each channel of an image is searched as a map of its own.
+    """
+    _check(f, quantizer.dim, quantizer.sides[-1])
+
+    def find(part: Tensor) -> Tensor:
+        greedy = torch.cat([step.tokens for step in quantizer.walk(part)], dim=1)
+        bits = quantizer.unpack(greedy).long().permute(1, 0, 2)  # (L, B, dim)
+        plan = bit_plan_for(quantizer, part.device)
+        found = refine(plan, part.flatten(2).flatten(0, 1), bits.flatten(1), budget or Budget())
+        return quantizer.pack(found.view(bits.shape).transpose(0, 1))
+
+    def lookup(tokens: Tensor) -> Tensor:
+        *_, f_hat = quantizer.cumulative(tokens)
+        return f_hat
+
+    return _in_batches(f, find, lookup)
+
+
+def _in_batches(f: Tensor, find: Callable[[Tensor], Tensor], lookup: Callable[[Tensor], Tensor]) -> Found:
+    """Batches filled up to one size: matrix products of another shape may round otherwise."""
+    device = f.device.type
+    size = max(1, min(IMAGES.get(device, 32), NUMBERS.get(device, 2**15) // f[0].numel()))
+    tokens, sums = [], []
+    with torch.autocast(device, enabled=False):  # variances live by differences that it would round away
+        for part in f.float().split(size):
+            filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
+            tokens.append(find(filled)[: len(part)])
+            sums.append(lookup(tokens[-1]))
+    return Found(torch.cat(tokens), torch.cat(sums))
+
+
+def _check(f: Tensor, dim: int, side: int) -> None:
+    if len(f) == 0 or f.shape[1:] != (dim, side, side):
+        raise UserError(f"features have shape {tuple(f.shape)}; expected (B, {dim}, {side}, {side}), at least one")

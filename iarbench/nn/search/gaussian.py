@@ -33,27 +33,24 @@ class InFeatures:
     gain: Tensor
 
     def __call__(self, data: Tensor, h: Tensor) -> Tensor:
-        m = blockwise(self.site, h)
+        m = torch.bmm(h, self.site)
         g = self.linear.correlate((data - self.linear.synthesize(m)) @ self.inverse)
-        return blockwise(self.precision, m) + blockwise(self.gain, g)
+        return torch.baddbmm(torch.bmm(m, self.precision), g, self.gain)
 
 
 @dataclass(frozen=True, slots=True)
 class InTokens:
-    """Cavities by S = (A'A / s + blockdiag G)^-1 (nC, nC); data are A'y / s scaled up by s, (B, nC)."""
+    """Cavities by S = (A'A / s + blockdiag G)^-1 (nC, nC); data are A'y (n, B, C)."""
 
     covariance: Tensor
     marginal: Tensor
     level: float
 
     def __call__(self, data: Tensor, h: Tensor) -> Tensor:
-        x = (data / self.level + h.flatten(1)) @ self.covariance
-        return blockwise(self.marginal, x.view_as(h)) - h
-
-
-def blockwise(blocks: Tensor, x: Tensor) -> Tensor:
-    """Symmetric or transposed blocks (n, C, C) times vectors (B, n, C), as x_j B_j."""
-    return torch.bmm(x.transpose(0, 1), blocks).transpose(0, 1)
+        n, batch, dim = h.shape
+        known = (data / self.level + h).transpose(0, 1).reshape(batch, n * dim)
+        x = (known @ self.covariance).view(batch, n, dim).transpose(0, 1)
+        return torch.baddbmm(-h, x, self.marginal)
 
 
 def in_features(linear: LinearMap) -> Callable[[Tensor, float], tuple[InFeatures, Tensor]]:
@@ -66,7 +63,8 @@ def in_features(linear: LinearMap) -> Callable[[Tensor, float], tuple[InFeatures
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
         view = torch.linalg.inv(linear.diagonal_blocks(inverse).double())  # T_j^-1
         cavity = torch.linalg.inv(_positive(view - site))
-        return InFeatures(linear, inverse, site.float(), cavity.float(), (view @ cavity).float()), cavity.float()
+        gain = (view @ cavity).float()
+        return InFeatures(linear, inverse, site.float(), cavity.float(), gain), cavity.float()
 
     return factor
 

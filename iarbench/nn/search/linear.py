@@ -2,20 +2,32 @@
 
     f_hat = offset + sum_j A_j e[t_j]
 
-Token ``j`` of scale ``k`` reaches the features through one bicubic basis image ``u_j`` and the convolution ``phi`` of
-its scale, A_j = phi (u_j ⊗ I_C). Covariances over feature space (D = C * side * side numbers) keep to that structure:
-at full size a product of dense matrices would be a hundred times dearer than two convolutions.
+Token ``j`` of scale ``k`` reaches the features through one basis image ``u_j`` and the convolution of its scale,
+A_j = phi (u_j ⊗ I_C). Nothing here ever forms the dense map: at full size (680 tokens of 32 numbers, D = 8,192) it
+would be twenty times dearer than a product with the basis images and one convolution.
+
+Vectors of tokens are (L, B, C), tokens first; features are flat, (B, D) with D = C * side * side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iarbench.nn.quantize import MultiScaleQuantizer
+# Images convolved at once where a convolution is done as a matrix product, which takes nine times their memory.
+TOGETHER = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Consecutive tokens that share a convolution: ``kernel`` (C, C, s, s), s odd, and ``basis`` (n, side * side)."""
+
+    kernel: Tensor
+    basis: Tensor
 
 
 class LinearMap:
@@ -23,85 +35,102 @@ class LinearMap:
 
     Attributes:
         codes: float32 (V, C).
+        sides: of the scales, coarse to fine; the last is the side of the features.
+        groups: the tokens in order.
         offset: image of all biases, float32 (D,).
-        columns: A_j transposed, one row for each number of each token, float32 (L, C, D).
         scale: scale of each token, int64 (L,).
+        gram: A_j' A_j, float32 (L, C, C).
     """
 
-    def __init__(self, quantizer: MultiScaleQuantizer) -> None:
-        self.codes = quantizer.embedding.weight.detach().float()
-        self.side, self.dim = quantizer.side, self.codes.shape[1]
-        self.patch_nums = quantizer.patch_nums
-        sizes = torch.tensor([n * n for n in self.patch_nums], device=self.codes.device)
-        self.scale = torch.repeat_interleave(torch.arange(len(sizes), device=self.codes.device), sizes)
-        self.kernels, self.bases = self._factors(quantizer)
-        self.offset, self.columns = self._dense(quantizer)
-        self.gram = self.columns @ self.columns.mT  # (L, C, C): A_j' A_j
+    def __init__(self, codes: Tensor, sides: Sequence[int], groups: Sequence[Group], offset: Tensor) -> None:
+        self.codes, self.dim = codes, codes.shape[1]
+        self.sides, self.side = tuple(sides), sides[-1]
+        self.groups, self.offset = tuple(groups), offset
+        sizes = torch.tensor([n * n for n in self.sides], device=codes.device)
+        self.scale = torch.repeat_interleave(torch.arange(len(sizes), device=codes.device), sizes)
+        self._into = torch.cat([group.kernel for group in groups], dim=1)  # (C, groups * C, s, s)
+        self._back = _adjoint(self._into)
+        self.gram = torch.cat([(a := self.columns(*span)) @ a.mT for span in self._spans(64)])
 
-    def _factors(self, quantizer: MultiScaleQuantizer) -> tuple[list[Tensor], list[Tensor]]:
-        """A kernel (C, C, 3, 3) for each convolution ``phi``, and the basis images (n, side * side) it applies to."""
-        phi, by_phi = quantizer.quant_resi, dict[int, list[Tensor]]()
-        for k, n in enumerate(self.patch_nums):
-            points = torch.eye(n * n, device=self.codes.device).view(n * n, 1, n, n)
-            if n != self.side:
-                points = F.interpolate(points, size=(self.side, self.side), mode="bicubic")
-            by_phi.setdefault(phi.index(k, len(self.patch_nums)), []).append(points.flatten(1))
-        centre = torch.zeros(self.dim, self.dim, 3, 3, device=self.codes.device)
-        centre[:, :, 1, 1] = torch.eye(self.dim, device=self.codes.device)
-        kernels = [
-            (1 - phi.ratio) * centre + phi.ratio * phi.qresi_ls[i].weight.detach().float()  # type: ignore[operator]
-            for i in by_phi
-        ]
-        return kernels, [torch.cat(basis) for basis in by_phi.values()]
+    def _spans(self, most: int) -> list[tuple[int, int]]:
+        length = len(self.scale)
+        return [(start, min(start + most, length)) for start in range(0, length, most)]
 
-    def _dense(self, quantizer: MultiScaleQuantizer) -> tuple[Tensor, Tensor]:
-        offset, columns = torch.zeros((), device=self.codes.device), []
-        for k, n in enumerate(self.patch_nums):
-            zero = quantizer.upsampled(torch.zeros(1, n * n, self.dim, device=self.codes.device), k)
-            unit = torch.eye(n * n * self.dim, device=self.codes.device).view(-1, n * n, self.dim)
-            columns.append((quantizer.upsampled(unit, k) - zero).reshape(n * n, self.dim, -1))
-            offset = offset + zero.flatten()
-        return offset, torch.cat(columns)
+    def columns(self, first: int, last: int) -> Tensor:
+        """A_j transposed for the tokens from ``first`` to before ``last``, float32 (n, C, D)."""
+        count = last - first
+        unit = torch.zeros(len(self.scale), count, self.dim, self.dim, device=self.codes.device)
+        own = torch.arange(count, device=unit.device)
+        unit[first + own, own] = torch.eye(self.dim, device=unit.device)
+        return self.synthesize(unit.flatten(1, 2)).view(count, self.dim, -1)
 
     def synthesize(self, x: Tensor) -> Tensor:
-        """sum_j A_j x_j (B, D) of vectors (B, L, C), the offset left out."""
-        return x.flatten(1) @ self.columns.flatten(0, 1)
+        """sum_j A_j x_j (B, D) of vectors (L, B, C), the offset left out."""
+        images, start, size = [], 0, (x.shape[1], self.dim, self.side, self.side)
+        for group in self.groups:
+            part = x[start : start + len(group.basis)].flatten(1)  # (n, B * C)
+            images.append((part.T @ group.basis).view(size))
+            start += len(group.basis)
+        return convolve(torch.cat(images, dim=1), self._into).flatten(1)
 
     def correlate(self, r: Tensor) -> Tensor:
-        """A_j' r (B, L, C) of features (B, D)."""
-        return (r @ self.columns.flatten(0, 1).T).unflatten(1, (-1, self.dim))
+        """A_j' r (L, B, C) of features (B, D)."""
+        images = convolve(r.view(-1, self.dim, self.side, self.side), self._back).chunk(len(self.groups), dim=1)
+        parts = [g.basis @ i.reshape(-1, self.side**2).T for g, i in zip(self.groups, images, strict=True)]
+        return torch.cat(parts).view(-1, len(r), self.dim)
 
     def residual(self, y: Tensor, tokens: Tensor) -> Tensor:
-        """What tokens (B, L) leave of features without offset (B, D)."""
+        """What tokens (L, B) leave of features without offset (B, D)."""
         return y - self.synthesize(self.codes[tokens])
 
     def covariance(self, blocks: Tensor) -> Tensor:
         """sum_j A_j B_j A_j' (D, D) of symmetric blocks (L, C, C), in their dtype."""
-        total, start = torch.zeros((), device=blocks.device), 0
-        for kernel, basis in zip(self.kernels, self.bases, strict=True):
-            u = basis.to(blocks.dtype)
-            outer = (u[:, :, None] * u[:, None, :]).flatten(1)  # (n, hw * hw)
-            b = blocks[start : start + len(u)].flatten(1).T @ outer  # (C * C, hw * hw)
-            pixels = self.side**2
-            b = b.view(self.dim, self.dim, pixels, pixels).transpose(1, 2).reshape(self.dim * pixels, -1)
-            total = total + self._both_sides(F.conv2d, b, kernel)
+        total, start, pixels = torch.zeros((), device=blocks.device), 0, self.side**2
+        for group in self.groups:
+            u, own = group.basis.to(blocks.dtype), blocks[start : start + len(group.basis)]
+            # (C, hw, C, hw), a row of blocks at a time: all of them would need the outer products of the basis images.
+            inner = torch.stack([((u.T * row.T.unsqueeze(1)) @ u).transpose(0, 1) for row in own.unbind(1)])
+            total = total + _both_sides(inner.reshape(self.dim * pixels, -1), group.kernel)
             start += len(u)
         return total
 
     def diagonal_blocks(self, matrix: Tensor) -> Tensor:
         """A_j' M A_j (L, C, C) for every token of a symmetric matrix (D, D)."""
         blocks = []
-        for kernel, basis in zip(self.kernels, self.bases, strict=True):
-            inner = self._both_sides(F.conv_transpose2d, matrix, kernel)
-            inner = inner.view(-1, self.side**2)  # (C * hw * C, hw)
-            for u in basis.to(matrix.dtype).split(64):
+        for group in self.groups:
+            inner = _both_sides(matrix, _adjoint(group.kernel)).view(-1, self.side**2)  # (C * hw * C, hw)
+            for u in group.basis.to(matrix.dtype).split(64):
                 half = (inner @ u.T).view(self.dim, self.side**2, self.dim, -1)
                 blocks.append(torch.einsum("cpej,jp->jce", half, u))
         return torch.cat(blocks)
 
-    def _both_sides(self, convolve: Callable[..., Tensor], matrix: Tensor, kernel: Tensor) -> Tensor:
-        """Phi M Phi' (or Phi' M Phi by the transposed convolution) of a symmetric matrix (D, D)."""
-        for _ in range(2):
-            images = matrix.view(-1, self.dim, self.side, self.side)
-            matrix = convolve(images, kernel.to(matrix.dtype), padding=1).flatten(1).T.contiguous()
-        return matrix
+
+def convolve(images: Tensor, kernel: Tensor) -> Tensor:
+    """Images (N, C, h, w) under a kernel (C', C, s, s) that keeps their size, exactly.
+
+    A GPU's convolution may round to TF32, by a switch of the whole process that a library must not touch while other
+    threads convolve; its matrix products do not unless somebody asked for it.
+    """
+    size = kernel.shape[-1]
+    if size == 1 and kernel.shape[0] == kernel.shape[1] == 1:
+        return images * kernel.flatten()
+    return as_products(images, kernel) if images.is_cuda else F.conv2d(images, kernel, padding=size // 2)
+
+
+def as_products(images: Tensor, kernel: Tensor) -> Tensor:
+    """The convolution as matrix products."""
+    size = kernel.shape[-1]
+    parts = [kernel.flatten(1) @ F.unfold(part, size, padding=size // 2) for part in images.split(TOGETHER)]
+    return torch.cat(parts).unflatten(2, images.shape[2:])
+
+
+def _adjoint(kernel: Tensor) -> Tensor:
+    return kernel.flip(2, 3).transpose(0, 1).contiguous()
+
+
+def _both_sides(matrix: Tensor, kernel: Tensor) -> Tensor:
+    """Phi M Phi' of a symmetric matrix (D, D)."""
+    dim, side = kernel.shape[0], round((len(matrix) / kernel.shape[0]) ** 0.5)
+    for _ in range(2):
+        matrix = convolve(matrix.view(-1, dim, side, side), kernel.to(matrix.dtype)).flatten(1).T.contiguous()
+    return matrix

@@ -20,6 +20,9 @@ from torch import Tensor
 from iarbench.nn.search.prior import Prior
 
 DAMPING = 0.7
+# Tokens of an image may be decided later than on average, and an image cannot recover from precisions that take them as
+# decided. So a share of the tokens is always taken to be undecided: this times the noise level's share of the power.
+DOUBT = 0.5
 DRAWS = 512
 SPREAD_FLOOR = 1e-6
 LEAST_PRECISION = 1.0
@@ -27,7 +30,7 @@ MOST_PRECISION = 1e6
 
 
 class Solve(Protocol):
-    """The Gaussian half of an iteration: the images' data and site vectors h (B, n, C) to cavity vectors (B, n, C)."""
+    """The Gaussian half of an iteration: the images' data and site vectors h (n, B, C) to cavity vectors (n, B, C)."""
 
     def __call__(self, data: Tensor, h: Tensor) -> Tensor: ...
 
@@ -60,16 +63,22 @@ def geometric(first: float, last: float, count: int) -> list[float]:
     return [first * (last / first) ** (i / max(count - 1, 1)) for i in range(count)]
 
 
-def build(factor: Factor, codes: Tensor, prior: Prior, scale: Tensor, levels: Sequence[float]) -> Schedule:
-    """The schedule of the tokens whose scales are ``scale`` (n,), one step for each noise level."""
+def build(
+    factor: Factor, codes: Tensor, prior: Prior, scale: Tensor, levels: Sequence[float], power: float
+) -> Schedule:
+    """The schedule of the tokens whose scales are ``scale`` (n,), one step for each noise level, a share of ``power``,
+    the variance of a feature.
+    """
     precision = prior.precision[scale]
     start = (precision @ prior.mean[scale].unsqueeze(2)).squeeze(2)
     generator = torch.Generator().manual_seed(0)
     steps = []
-    for level in levels:
-        solve, cavity = factor(precision, level)
+    undecided = _inverse(precision)
+    for share in levels:
+        solve, cavity = factor(precision, share * power)
         bias = prior.log_p[scale] - 0.5 * torch.stack([((codes @ p) * codes).sum(1) for p in cavity])
-        tilted = _inverse(_spread(cavity, bias, codes, prior, scale, generator))
+        spread = _spread(cavity, bias, codes, prior, scale, generator)
+        tilted = _inverse(spread + DOUBT * share * undecided)
         precision = (1 - DAMPING) * precision + DAMPING * _clipped(tilted - cavity)
         steps.append(Step(solve, bias, tilted))
     return Schedule(start, tuple(steps))
@@ -81,12 +90,12 @@ def _spread(
     """Expected covariance (n, C, C) of the code given its cavity, averaged over the positions of a scale."""
     result = torch.empty_like(cavity)
     draws = prior.draw(DRAWS, generator)
+    roots = torch.linalg.cholesky(cavity)  # P = R R', so R e is noise of covariance P
     for k in torch.unique(scale).tolist():
         drawn, noise = draws[k], torch.randn(DRAWS, codes.shape[1], generator=generator).to(codes)
         places = torch.nonzero(scale == k).squeeze(1)
         which = places[torch.arange(DRAWS, device=places.device) % len(places)]
-        root = torch.linalg.cholesky(cavity)[which]  # P = R R', so R e is noise of covariance P
-        q = (cavity[which] @ codes[drawn].unsqueeze(2) + root @ noise.unsqueeze(2)).squeeze(2)
+        q = (cavity[which] @ codes[drawn].unsqueeze(2) + roots[which] @ noise.unsqueeze(2)).squeeze(2)
         w = torch.softmax(bias[which] + q @ codes.T, dim=1)
         z = w @ codes
         result[places] = (codes * w.mean(0).unsqueeze(1)).T @ codes - z.T @ z / DRAWS

@@ -1,0 +1,30 @@
+"""The search proper: from greedy tokens to better ones, for quantisers of any kind."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from iarbench.nn.search.budget import Budget
+from iarbench.nn.search.moves import keep_lower, move
+from iarbench.nn.search.plan import Plan
+from iarbench.nn.search.propagation import propagate
+
+SWEEPS = 2
+LAST_SWEEPS = 8
+POLISH_EVERY = 6
+
+
+def refine(plan: Plan, y: Tensor, greedy: Tensor, budget: Budget) -> Tensor:
+    """Tokens (L, B) for features without offset (B, D), of no larger error than the ``greedy`` ones (L, B)."""
+    linear, modes, last = plan.linear, plan.modes, budget.iterations
+    best = greedy
+    if last:
+        for i, belief in enumerate(propagate(plan.schedule(last), linear.codes, y, len(y)), start=1):
+            # Noise decides how far down the levels a belief improves: the last one is not always the best.
+            if i % POLISH_EVERY == 0 or i == last:
+                best = keep_lower(linear, y, modes.run(y, belief.likeliest(linear.codes), SWEEPS), best)
+    else:
+        best = keep_lower(linear, y, modes.run(y, best, LAST_SWEEPS), best)
+    for window in plan.windows(budget.moves):
+        best = move(window, modes, y, best)
+    return keep_lower(linear, y, modes.run(y, best, LAST_SWEEPS), best) if last or budget.moves else best
