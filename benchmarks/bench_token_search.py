@@ -24,8 +24,8 @@ from torch import Tensor
 
 from iarbench.loading import load_generator, load_tokenizer
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search import MODES_ONLY, Budget, search
-from iarbench.nn.token_search import reference_search
+from iarbench.search import MODES_ONLY, Budget, search
+from iarbench.search.reference import reference_search
 from iarbench.variants import get
 from iarbench.weights import encoders
 

@@ -16,7 +16,7 @@ from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.quantize import MultiScaleQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
-from iarbench.nn.search.solvers import solve
+from iarbench.search.solvers import solve
 from iarbench.tokenizer import Quantized, Tokenizer
 
 

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from iarbench.errors import UserError
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search import MODES_ONLY, Budget, plan, search, store
-from iarbench.nn.search.icm import ConditionalModes
-from iarbench.nn.search.linear import as_products
-from iarbench.nn.search.sources import multi_scale
+from iarbench.search import MODES_ONLY, Budget, plan, search, store
+from iarbench.search.icm import ConditionalModes
+from iarbench.search.linear import as_products
+from iarbench.search.sources import multi_scale
 
 CODES, DIM, PATCHES = 64, 8, (1, 2, 4)
 LENGTH = sum(n * n for n in PATCHES)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from iarbench.errors import UserError
 from iarbench.nn.binary_quantize import BinaryQuantizer
-from iarbench.nn.search import MODES_ONLY, Budget, search_bits
-from iarbench.nn.search.sources import one_channel
+from iarbench.search import MODES_ONLY, Budget, search_bits
+from iarbench.search.sources import one_channel
 
 QUANTIZER = BinaryQuantizer(16, (1, 2, 4, 6))
 LENGTH = 57

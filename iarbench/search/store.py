@@ -13,9 +13,9 @@ import torch
 
 from iarbench.commands.options import cache_dir
 from iarbench.files import write_atomically
-from iarbench.nn.search.gaussian import InFeatures
-from iarbench.nn.search.linear import LinearMap
-from iarbench.nn.search.schedule import Schedule, Step
+from iarbench.search.gaussian import InFeatures
+from iarbench.search.linear import LinearMap
+from iarbench.search.schedule import Schedule, Step
 
 # To be counted up whenever the same weights and budget give other numbers.
 VERSION = 1

@@ -8,8 +8,8 @@ from torch import Tensor
 from iarbench.errors import UserError
 from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search import MODES_ONLY, Budget, Found, search, search_bits
-from iarbench.nn.token_search import reference_search
+from iarbench.search import MODES_ONLY, Budget, Found, search, search_bits
+from iarbench.search.reference import reference_search
 
 #: the budgets of our own search; ``reference`` is the paper's
 BUDGETS = {"modes": MODES_ONLY, "ep": Budget(), "moves": Budget(moves=48)}

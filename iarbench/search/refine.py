@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from iarbench.nn.search.budget import Budget
-from iarbench.nn.search.moves import keep_lower, move
-from iarbench.nn.search.plan import Plan
-from iarbench.nn.search.propagation import propagate
+from iarbench.search.budget import Budget
+from iarbench.search.moves import keep_lower, move
+from iarbench.search.plan import Plan
+from iarbench.search.propagation import propagate
 
 SWEEPS = 2
 LAST_SWEEPS = 8

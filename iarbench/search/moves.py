@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iarbench.nn.search.gaussian import in_tokens
-from iarbench.nn.search.icm import Class, ConditionalModes
-from iarbench.nn.search.linear import LinearMap
-from iarbench.nn.search.prior import Prior
-from iarbench.nn.search.propagation import propagate
-from iarbench.nn.search.schedule import Schedule, build
+from iarbench.search.gaussian import in_tokens
+from iarbench.search.icm import Class, ConditionalModes
+from iarbench.search.linear import LinearMap
+from iarbench.search.prior import Prior
+from iarbench.search.propagation import propagate
+from iarbench.search.schedule import Schedule, build
 
 # Half the side of a window, as a share of the map's side, and the most numbers that it may free: the cost is cubic.
 REACH = (0.15, 0.3)

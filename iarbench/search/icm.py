@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iarbench.nn.search.linear import LinearMap
+from iarbench.search.linear import LinearMap
 
 # A change must save this share of a code's own energy: rounding then cannot make two equal codes alternate.
 MARGIN = 1e-6

@@ -16,9 +16,9 @@ from torch import Tensor
 from iarbench.errors import UserError
 from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search.budget import MODES_ONLY, Budget
-from iarbench.nn.search.plan import bit_plan_for, plan_for
-from iarbench.nn.search.refine import refine
+from iarbench.search.budget import MODES_ONLY, Budget
+from iarbench.search.plan import bit_plan_for, plan_for
+from iarbench.search.refine import refine
 
 __all__ = ["MODES_ONLY", "Budget", "Found", "search", "search_bits"]
 

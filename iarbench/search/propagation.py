@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iarbench.nn.search.schedule import DAMPING, Schedule, Step
+from iarbench.search.schedule import DAMPING, Schedule, Step
 
 # Weights of codes held at once while the likeliest are picked.
 MOST_WEIGHTS = 2**20

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search.gaussian import in_features
-from iarbench.nn.search.icm import ConditionalModes
-from iarbench.nn.search.linear import LinearMap
-from iarbench.nn.search.moves import Window, make_windows
-from iarbench.nn.search.prior import Prior
-from iarbench.nn.search.schedule import Schedule, build, geometric
-from iarbench.nn.search.sources import multi_scale, one_channel
-from iarbench.nn.search.store import kept
+from iarbench.search.gaussian import in_features
+from iarbench.search.icm import ConditionalModes
+from iarbench.search.linear import LinearMap
+from iarbench.search.moves import Window, make_windows
+from iarbench.search.prior import Prior
+from iarbench.search.schedule import Schedule, build, geometric
+from iarbench.search.sources import multi_scale, one_channel
+from iarbench.search.store import kept
 
 # Noise levels as shares of the mean variance of a feature. Started higher the first iterations learn nothing;
 # ended higher the last ones decide nothing.

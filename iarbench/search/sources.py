@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from iarbench.nn.binary_quantize import BinaryQuantizer, sampled
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.nn.search.linear import Group, LinearMap
+from iarbench.search.linear import Group, LinearMap
 
 
 def multi_scale(quantizer: MultiScaleQuantizer) -> LinearMap:

@@ -17,7 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from iarbench.nn.search.prior import Prior
+from iarbench.search.prior import Prior
 
 DAMPING = 0.7
 # Tokens of an image may be decided later than on average, and an image cannot recover from precisions that take them as

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iarbench.nn.search.linear import LinearMap
+from iarbench.search.linear import LinearMap
 
 LEAST_VARIANCE = 1e-9
 MOST_VARIANCE = 1e9
