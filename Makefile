@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-gpu clean
 
 demo: $(STAMP)
-	$(BIN)/iarbench run --detector quantloss --encoder original,inverse,inverse-aug --out runs/demo
+	$(BIN)/iarbench run --detector quantloss --out runs/demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
@@ -16,7 +16,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out %/bench_full_size.py,$(wildcard benchmarks/bench_*.py)); do $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(STAMP)
+	$(BIN)/python benchmarks/bench_full_size.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
