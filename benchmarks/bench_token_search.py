@@ -5,8 +5,8 @@
 
 Known tokens are those of generated images, their features disturbed by white noise of 0 to 0.2 of the greedy error; own
 images are decoded and encoded again. The reference takes all its images in one batch, as the paper does. ``--full`` is
-VAR's full geometry with random weights, where the reference is run on a few images only. All on one thread, as in a run,
-which gives each core a chunk. ``cpu_seconds_an_image`` leaves out the time in which other work held the core.
+VAR's full geometry with random weights, where the reference is run on a few images only. All on one thread, as in a
+run, which gives each core a chunk. ``cpu_seconds_an_image`` leaves out the time in which other work held the core.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def noisy(quantizer: MultiScaleQuantizer, known: Tensor, with_reference: dict[fl
 def shared_cost(
     quantizer: MultiScaleQuantizer, f: Tensor, usage: Tensor | None, budgets: dict[str, Budget]
 ) -> dict[str, object]:
-    """What a model pays once for each budget, in processor seconds (near 0 where it was kept on disk), and the peak of memory."""
+    """What a model pays once for each budget, processor seconds (near 0 where it was kept on disk), and peak memory."""
     seconds = {}
     for name, budget in budgets.items():
         start = time.process_time()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from iarbench import variants
 from iarbench.content import images_path
+from iarbench.data.cards import page
 from iarbench.detector import Evidence, apply
 from iarbench.detectors.quantloss import QuantLoss
 from iarbench.images import ImageSet
@@ -82,3 +85,22 @@ def test_the_inverse_encoder_is_what_makes_it_work(images: ImageSet) -> None:
         for encoder in ("original", "inverse")
     }
     assert values["inverse"] > values["original"] + 0.15
+
+
+def test_the_search_lifts_var_and_twins_score_alike(images: ImageSet) -> None:
+    values = {
+        score: auroc(
+            Scores.of(scores(images, "var-mini", "var-mini", score=score)),
+            Scores.of(scores(images, "photos-free", "var-mini", score=score)),
+        ).value
+        for score in ("greedy", "quantloss")
+    }
+    assert values["quantloss"] > values["greedy"] + 0.03
+    own = scores(images, "var-mini", "var-mini")
+    assert np.array_equal(own, scores(images, "var-mini", "var-mini-s"))
+    twin = auroc(Scores.of(own), Scores.of(scores(images, "var-mini-s", "var-mini"))).value
+    assert 0.3 < twin < 0.7
+
+
+def test_the_cards_page_is_what_the_descriptions_say() -> None:
+    assert (Path(__file__).parents[1] / "docs" / "zoo.md").read_text() == page()
