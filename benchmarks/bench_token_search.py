@@ -32,7 +32,7 @@ from iarbench.weights import encoders
 NOISE = (0.0, 0.05, 0.1, 0.2)
 TARGET = "var-mini"
 MINI = {"modes": MODES_ONLY, "ep": Budget(), "ep_moves": Budget(moves=24)}
-FULL = {"modes": MODES_ONLY, "ep": Budget(iterations=8)}
+FULL = {"modes": MODES_ONLY, "ep": Budget()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import iarbench.search as search_module
 from iarbench.errors import UserError
 from iarbench.nn.quantize import MultiScaleQuantizer
 from iarbench.search import MODES_ONLY, Budget, plan, search, store
@@ -85,6 +86,7 @@ def test_conditional_modes_never_raise_the_error_and_end_at_an_optimum(quantizer
         after = modes.run(y, now, 1)
         assert (linear.residual(y, after).square().sum(1) <= linear.residual(y, now).square().sum(1) + 1e-5).all()
         now = after
+    assert torch.equal(modes.run(y, quantizer(f)[0].T, 20), now), "the residual is kept right from class to class"
     now = now.T
     least = error(quantizer.lookup(now), f)
     for j in range(LENGTH):
@@ -124,6 +126,21 @@ def test_an_image_does_not_depend_on_its_batch(quantizer: MultiScaleQuantizer, t
     together = search(quantizer, f, SMALL).tokens
     assert torch.equal(search(quantizer, f.flip(0), SMALL).tokens.flip(0), together)
     assert torch.equal(torch.cat([search(quantizer, f[i : i + 1], SMALL).tokens for i in range(3)]), together[:3])
+
+
+def test_batches_of_any_size_are_worked_on_in_one_shape(
+    quantizer: MultiScaleQuantizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, refine = list[int](), search_module.refine
+
+    def noted(plan: plan.Plan, y: Tensor, *args: object) -> Tensor:
+        sizes.append(len(y))
+        return refine(plan, y, *args)
+
+    monkeypatch.setattr(search_module, "refine", noted)
+    for count in (1, 33):
+        search(quantizer, noise(count), MODES_ONLY)
+    assert sizes == [32] * 3, "another shape may round otherwise"
 
 
 def test_usage_of_codes_helps_under_noise(quantizer: MultiScaleQuantizer) -> None:
@@ -183,6 +200,12 @@ def test_schedules_are_kept_on_disk(tokens: Tensor, monkeypatch: pytest.MonkeyPa
     file.write_bytes(file.read_bytes()[:1000])
     assert torch.equal(search(make_quantizer(7), f, Budget(8)).tokens, made)
     assert len(builds) == 4, "a broken file is made anew"
+
+
+def test_large_maps_get_the_iterations_that_memory_allows() -> None:
+    assert [Budget().iterations_for(n) for n in (512, 16 * 16 * 32, 2**20)] == [24, 8, 1]
+    assert Budget(30).iterations_for(16 * 16 * 32) == 30
+    assert MODES_ONLY.iterations_for(512) == 0
 
 
 def test_wrong_shapes_are_named(quantizer: MultiScaleQuantizer) -> None:

@@ -16,7 +16,7 @@ POLISH_EVERY = 6
 
 def refine(plan: Plan, y: Tensor, greedy: Tensor, budget: Budget) -> Tensor:
     """Tokens (L, B) for features without offset (B, D), of no larger error than the ``greedy`` ones (L, B)."""
-    linear, modes, last = plan.linear, plan.modes, budget.iterations
+    linear, modes, last = plan.linear, plan.modes, budget.iterations_for(y.shape[1])
     best = greedy
     if last:
         for i, belief in enumerate(propagate(plan.schedule(last), linear.codes, y, len(y)), start=1):
