@@ -126,11 +126,6 @@ def shared_cost(
     return {"cpu_seconds_shared_and_one_batch": seconds, "peak_memory_gib": round(peak, 2)}
 
 
-def usage_of(quantizer: MultiScaleQuantizer, tokens: Tensor) -> Tensor:
-    codes = len(quantizer.embedding.weight)
-    return torch.stack([torch.bincount(part.flatten(), minlength=codes) for part in quantizer.split(tokens)])
-
-
 def bench_mini(images: int, counted: int, weights: Path | None) -> None:
     """var-mini's own tokens and images; code usage counted over other images of it."""
     generator = load_generator(TARGET, weights_dir=weights)
@@ -139,7 +134,7 @@ def bench_mini(images: int, counted: int, weights: Path | None) -> None:
     batches = zip(classes.split(64), torch.arange(total).split(64), strict=True)
     tokens = torch.cat([generator.sample(condition, seed.tolist()).tokens for condition, seed in batches])
     quantizer, known = tokenizer.quantizer, tokens[:images]
-    usage, clean = usage_of(quantizer, tokens[images:]), quantizer.lookup(known)
+    usage, clean = quantizer.count(tokens[images:]), quantizer.lookup(known)
     results: dict[str, object] = {"target": TARGET, "images": images, "codes": list(quantizer.embedding.weight.shape)}
     results |= shared_cost(quantizer, clean, usage, MINI)
     beds = list(noisy(quantizer, known, {0.0: images}))

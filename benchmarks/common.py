@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
+from iarbench import variants
 from iarbench.content import images_path
 from iarbench.images import ImageSet
 from iarbench.record import ImageRecord
-from iarbench.variants import names
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -35,7 +35,7 @@ def repeated(count: int, out: Path) -> ImageSet:
 
 def minis() -> list[str]:
     """Every packaged mini generator."""
-    return [name for name in names() if "mini" in name]
+    return [variant.name for variant in variants.minis()]
 
 
 def keep(name: str, numbers: dict[str, object]) -> None:

@@ -65,12 +65,10 @@ class InfinityTokenizer(Tokenizer):
         return self.decoder(features)
 
     def quantize(self, features: Tensor) -> Quantized:
-        steps = list(self.quantizer.walk(features.float()))
-        return Quantized(torch.cat([step.tokens for step in steps], dim=1), steps[-1].f_hat)
+        return Quantized(*self.quantizer(features.float()))
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        *_, f_hat = self.quantizer.cumulative(tokens)
-        return f_hat
+        return self.quantizer.lookup(tokens)
 
     def released_key(self, name: str) -> str | None:
         """Our name of a released tensor, whether or not its convolutions and norms are wrapped in a module."""

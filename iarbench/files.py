@@ -1,4 +1,4 @@
-"""Writing files all or nothing: a reader never sees a half-written one, whenever the writer dies."""
+"""Writing files all or nothing (a reader never sees a half-written one, whenever the writer dies), and the cache."""
 
 from __future__ import annotations
 
@@ -25,3 +25,10 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, all or nothing."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def cache_dir() -> Path:
+    """Where scores that any command may use again are kept: $IARBENCH_CACHE, or iarbench below the user's cache."""
+    if own := os.environ.get("IARBENCH_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iarbench"

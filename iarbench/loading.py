@@ -57,8 +57,9 @@ def load_tokenizer(variant: Variant, encoder: str = "original", weights_dir: Pat
 def add_refiner(tokenizer: Tokenizer, variant: Variant) -> None:
     """Give the tokenizer the corrections of the variant's inverse encoder, weights not loaded, if it has them."""
     if variant.refiner is not None:
-        blank = torch.zeros(1, 3, variant.image_size, variant.image_size)
-        tokenizer.refiner = Refiner(variant.refiner, tokenizer.encode_native(blank).shape[1])
+        device = next(tokenizer.parameters()).device
+        blank = torch.zeros(1, 3, variant.image_size, variant.image_size, device=device)
+        tokenizer.refiner = Refiner(variant.refiner, tokenizer.encode_native(blank).shape[1]).to(device)
 
 
 def load_inverse(tokenizer: Tokenizer, path: Path) -> None:

@@ -30,9 +30,8 @@ class ResultTask:
 
     `real_sets`: name of each set of real images -> its sources; the images of every other one of `generators` are a
     non-member set under that generator's name. `siblings`: generator -> others with the same tokenizer; each is a set
-    of its own like any other, but not part of `pooled`.
-    `attacked`: the side that attacks act on; calibration images are treated
-    as the test non-members are. Raises UserError on what cannot be meant.
+    of its own like any other, but not part of `pooled`. `attacked`: the side that attacks act on; calibration images
+    are treated as the test non-members are. Raises UserError on what cannot be meant.
     """
 
     name: str

@@ -52,7 +52,7 @@ class ToyTokenizer(Tokenizer):
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
         super().__init__(config, image_size)
         self.offset: Tensor
-        self.image_size, self.cell = image_size, int(config["cell"])
+        self.cell = int(config["cell"])
         self.encoder = ToyEncoder(self.cell)
         self.register_buffer("offset", torch.tensor(float(config.get("offset", 0))))
 

@@ -46,10 +46,14 @@ class Tokenizer(nn.Module, ABC):
 
     def encode(self, images: Tensor) -> Tensor:
         """Images float32 (B, 3, H, W) in [0, 1] to features (B, C, h, w)."""
-        low, high = self.native_range
-        native = images * (high - low) + low
+        native = self.to_native(images)
         f = self.encode_native(native)
         return f if self.refiner is None else self.refiner(native, f, self.decode_clamped)
+
+    def to_native(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] brought to ``native_range``."""
+        low, high = self.native_range
+        return images * (high - low) + low
 
     def decode_clamped(self, features: Tensor) -> Tensor:
         """Features (B, C, h, w) to images (B, 3, H, W), clamped to ``native_range``."""
@@ -58,7 +62,7 @@ class Tokenizer(nn.Module, ABC):
     def decode(self, features: Tensor) -> Tensor:
         """Features (B, C, h, w) to images float32 (B, 3, H, W), clamped to [0, 1]."""
         low, high = self.native_range
-        return ((self.decode_native(features) - low) / (high - low)).clamp(0, 1)
+        return (self.decode_clamped(features) - low) / (high - low)
 
     def modules_of_inverse(self) -> tuple[str, ...]:
         """Names of the submodules that an inverse encoder brings."""

@@ -135,6 +135,11 @@ def names() -> list[str]:
     return sorted(_all())
 
 
+def minis() -> list[Variant]:
+    """The small generators whose weights lie in the package."""
+    return [_all()[name] for name in names() if "mini" in name.split("-")]
+
+
 def get(name: str) -> Variant:
     """The variant called ``name``. Raises UserError that lists the near ones."""
     if name not in _all():

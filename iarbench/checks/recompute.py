@@ -26,10 +26,6 @@ def recompute(golden: Golden) -> dict[str, Tensor]:
     return own
 
 
-def _clamp(model: Generator, images: Tensor) -> Tensor:
-    return images.clamp(*model.tokenizer.native_range)
-
-
 def _mse(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).square().flatten(1).mean(1)
 
@@ -39,9 +35,9 @@ def _autoencoder(model: Generator, x: Tensor) -> dict[str, Tensor]:
     tokenizer = model.tokenizer
     f = tokenizer.encode_native(x)
     f_hat = tokenizer.quantize(f).features
-    once = _clamp(model, tokenizer.decode_native(f))
-    twice = _clamp(model, tokenizer.decode_native(tokenizer.encode_native(once)))
-    quantised = _clamp(model, tokenizer.decode_native(f_hat))
+    once = tokenizer.decode_clamped(f)
+    twice = tokenizer.decode_clamped(tokenizer.encode_native(once))
+    quantised = tokenizer.decode_clamped(f_hat)
     quant_loss, uncalibrated = _mse(f, f_hat), _mse(once, x)
     enc_loss = (uncalibrated + 1e-10) / (_mse(twice, once) + 1e-10)
     return {
@@ -63,7 +59,7 @@ def _generated(model: Generator, conditions: Any, **sampling: Any) -> tuple[Tens
     trace: list[Tensor] = []
     tokens = model.sample_tokens(conditions, Greedy(), trace=trace, **sampling)
     f_hat = model.tokenizer.lookup(tokens)
-    image = _clamp(model, model.tokenizer.decode_native(f_hat))
+    image = model.tokenizer.decode_clamped(f_hat)
     return tokens, trace, {"gen_fhat": f_hat, "gen_image": image}
 
 
@@ -175,7 +171,7 @@ def _optimised(golden: Golden, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
         f_hat = quantizer.lookup(tokens)
         result |= {f"optim_{case}_f_hat": f_hat, f"optim_{case}_quant_loss": _mse(f, f_hat)}
     f_hat = result["optim_image_f_hat"]
-    decoded = _clamp(model, model.tokenizer.decode_native(f_hat))
+    decoded = model.tokenizer.decode_clamped(f_hat)
     quant_loss = _mse(own["f"], f_hat)
     return result | {
         "optim_recon_quant": decoded,

@@ -64,8 +64,7 @@ def execute(args: argparse.Namespace) -> int:
     recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
     if not args.augment:
         torch.manual_seed(recipe.seed)
-        add_refiner(tokenizer.cpu(), variant)
-        tokenizer.to(args.device)
+        add_refiner(tokenizer, variant)
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"
     losses = finetune_inverse(tokenizer, pairs.pixels, pairs.tokens, recipe, state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,13 +81,6 @@ def table(rows: list[list[str]]) -> str:
     if sys.stdout.isatty():
         lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
     return "\n".join(lines)
-
-
-def cache_dir() -> Path:
-    """Where scores that any command may use again are kept: $IARBENCH_CACHE, or iarbench below the user's cache."""
-    if own := os.environ.get("IARBENCH_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iarbench"
 
 
 _DTYPES: dict[str, Dtype] = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}

@@ -41,12 +41,13 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Trace every file; 1 when some could not be read."""
+    from iarbench.files import cache_dir
     from iarbench.harness.trace import make_tracer
     from iarbench.task import Task
 
     task = Task.load(args.task).narrowed(targets=options.names(args.target), detectors=[args.detector])
     settings, progress = options.settings(args), None if args.quiet else sys.stderr
-    tracer = make_tracer(task, args.encoder, args.alpha, options.cache_dir() / "trace", settings, progress)
+    tracer = make_tracer(task, args.encoder, args.alpha, cache_dir() / "trace", settings, progress)
     found: list[Traced] = []
     failed = 0
     for path in args.images:

@@ -57,10 +57,10 @@ def photographs(path: Path) -> Iterator[ImageRecord]:
 
 def members(test: int, calibration: int) -> Iterator[ImageRecord]:
     """Images of each generator in the package that is a mini."""
-    for name in (n for n in variants.names() if "mini" in n.split("-")):
-        generator, conditions = load_generator(name), variants.get(name).every_condition
+    for variant in variants.minis():
+        generator = load_generator(variant.name)
         for split, count in (("test", test), ("calibration", calibration)):
-            yield from make_records(generator, name, split, count, conditions)
+            yield from make_records(generator, variant.name, split, count, variant.every_condition)
 
 
 def main() -> None:

@@ -35,17 +35,11 @@ IARBENCH_GENERATORS=zoo iarbench finetune --generator rar-mini --out zoo/
 """
 
 
-def packaged() -> list[Variant]:
-    """Generators whose weights lie in the package."""
-    found = [variants.get(name) for name in variants.names()]
-    return [variant for variant in found if "mini" in variant.name.split("-")]
-
-
 def table() -> Iterator[str]:
     """Lines of the table that sets the zoo side by side."""
     yield f"| {' | '.join(COLUMNS)} |"
     yield "|---|---" + "|---:" * (len(COLUMNS) - 2) + "|"
-    for variant in packaged():
+    for variant in variants.minis():
         card, size = variant.card, variant.card["parameters"]
         cells = (
             f"`{variant.name}`",
@@ -82,7 +76,7 @@ def _listed(values: dict[str, Any]) -> str:
 
 def page() -> str:
     """The whole page, Markdown."""
-    sections = [line for variant in packaged() for line in section(variant)]
+    sections = [line for variant in variants.minis() for line in section(variant)]
     return HEAD + "\n".join(table()) + "\n" + FOOT + "\n".join(sections)
 
 

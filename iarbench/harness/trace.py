@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -118,7 +118,7 @@ def make_tracer(
         targets=tuple(load_targets(((cell.variant, cell.encoder) for cell in cells), settings).values()),
         detector=cells[0].detector,
         calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
-        families=_families(task.generators),
+        families=_families(task),
         alpha=alpha,
         settings=settings,
     )
@@ -143,13 +143,9 @@ def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
     return {str(source): rows["score"].to_numpy() for source, rows in joined.groupby("source")}
 
 
-def _families(generators: Sequence[str]) -> dict[str, str]:
+def _families(task: Task) -> dict[str, str]:
     """Generators that share a tokenizer get one name, by which `attribute` takes them together."""
-    families = {}
-    for name in generators:
-        siblings = sorted({name, *variants.get(name).shares_tokenizer_with} & set(generators))
-        families[name] = name if siblings == [name] else " or ".join(siblings)
-    return families
+    return {name: " or ".join(sorted({name, *task.siblings.get(name, ())})) for name in task.generators}
 
 
 def _read(path: str) -> Image.Image:

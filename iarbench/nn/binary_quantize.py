@@ -95,12 +95,22 @@ class BinaryQuantizer:
             f_hat, rest = f_hat + h, rest - h
             yield Assignment(unit.flatten(0, 1), tokens, f_hat)
 
+    def __call__(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, dim, side, side) to greedy tokens (B, L) and their summed codes (B, dim, side, side)."""
+        steps = list(self.walk(features))
+        return torch.cat([step.tokens for step in steps], dim=1), steps[-1].f_hat
+
     def cumulative(self, tokens: Tensor) -> Iterator[Tensor]:
         """The sum of codes (B, dim, side, side) after each scale of tokens (B, L)."""
         f_hat = torch.zeros((), device=tokens.device)
         for scale, part in enumerate(self.split(tokens)):
             f_hat = f_hat + self.upsampled(self.unpack(part), scale)
             yield f_hat
+
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """Summed codes (B, dim, side, side) of tokens (B, L)."""
+        *_, f_hat = self.cumulative(tokens)
+        return f_hat
 
     def next_scale_inputs(self, sums: Iterable[Tensor]) -> Tensor:
         """Transformer inputs (B, L-1, dim) from the sums after each scale, the last of which is not needed."""

@@ -105,6 +105,11 @@ class MultiScaleQuantizer(nn.Module):
         """Tokens (B, L) to one (B, n*n) tensor a scale."""
         return list(torch.split(tokens, [n * n for n in self.patch_nums], dim=1))
 
+    def count(self, tokens: Tensor) -> Tensor:
+        """How often each scale uses each code in tokens (B, L): int64 (K, V)."""
+        codes = self.embedding.num_embeddings
+        return torch.stack([torch.bincount(part.flatten(), minlength=codes) for part in self.split(tokens)])
+
     def upsampled(self, embedded: Tensor, scale: int) -> Tensor:
         """Contribution (B, C, side, side) of one scale's embeddings (B, n*n, C): bicubic enlargement, then phi."""
         n = self.patch_nums[scale]

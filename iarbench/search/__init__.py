@@ -75,17 +75,13 @@ def search_bits(quantizer: BinaryQuantizer, f: Tensor, budget: Budget | None = N
     _check(f, quantizer.dim, quantizer.sides[-1])
 
     def find(part: Tensor) -> Tensor:
-        greedy = torch.cat([step.tokens for step in quantizer.walk(part)], dim=1)
+        greedy, _ = quantizer(part)
         bits = quantizer.unpack(greedy).long().permute(1, 0, 2)  # (L, B, dim)
         plan = bit_plan_for(quantizer, part.device)
         found = refine(plan, part.flatten(2).flatten(0, 1), bits.flatten(1), budget or Budget())
         return quantizer.pack(found.view(bits.shape).transpose(0, 1))
 
-    def lookup(tokens: Tensor) -> Tensor:
-        *_, f_hat = quantizer.cumulative(tokens)
-        return f_hat
-
-    return _in_batches(f, find, lookup)
+    return _in_batches(f, find, quantizer.lookup)
 
 
 def _in_batches(f: Tensor, find: Callable[[Tensor], Tensor], lookup: Callable[[Tensor], Tensor]) -> Found:

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from iarbench.errors import UserError
-from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.search import MODES_ONLY, Budget, Found, search, search_bits
+from iarbench.search import MODES_ONLY, Budget, Found, search
 from iarbench.search.reference import reference_search
 
 #: the budgets of our own search; ``reference`` is the paper's
@@ -19,14 +18,10 @@ SOLVERS = (*BUDGETS, "reference")
 STAGES = 6
 
 
-def solve(quantizer: MultiScaleQuantizer | BinaryQuantizer, f: Tensor, solver: str) -> Found:
+def solve(quantizer: MultiScaleQuantizer, f: Tensor, solver: str) -> Found:
     """Tokens for features ``f`` (B, C, side, side) by one of ``SOLVERS``. Raises UserError for another name."""
     if solver not in SOLVERS:
         raise UserError(f"solver {solver!r}: choose one of {', '.join(SOLVERS)}")
-    if isinstance(quantizer, BinaryQuantizer):
-        if solver == "reference":
-            raise UserError("solver 'reference' searches codes of a table; Infinity's bits have none: use 'ep'")
-        return search_bits(quantizer, f, BUDGETS[solver])
     if solver == "reference":
         return reference(quantizer, f)
     return search(quantizer, f, BUDGETS[solver], quantizer.usage if quantizer.usage.any() else None)
@@ -36,7 +31,7 @@ def reference(quantizer: MultiScaleQuantizer, f: Tensor, iterations: int = 200) 
     """All stages of the paper's search, each from the tokens of the one before; may end above greedy."""
     tokens, _ = quantizer(f)
     scales = len(quantizer.patch_nums)
-    with torch.inference_mode(False):
+    with torch.inference_mode(False):  # it descends gradients, whatever mode the caller is in
         f, tokens = f.clone(), tokens.clone()
         for stage in range(min(STAGES, scales)):
             tokens = reference_search(quantizer, f, tokens, scales - stage, iterations)

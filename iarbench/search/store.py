@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from iarbench.commands.options import cache_dir
-from iarbench.files import write_atomically
+from iarbench.files import cache_dir, write_atomically
 from iarbench.search.gaussian import InFeatures
 from iarbench.search.linear import LinearMap
 from iarbench.search.schedule import Schedule, Step

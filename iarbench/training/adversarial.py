@@ -80,14 +80,13 @@ def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor, Tenso
     """Images, their quantised reconstructions (both in the native range), and the codebook features in between;
     gradients reach the decoder.
     """
-    low, high = tokenizer.native_range
     with torch.no_grad():
         with torch.autocast(images.device.type, torch.bfloat16):
             f = tokenizer.encode(images)
         f_z = tokenizer.quantize(f.float()).features
     with torch.autocast(images.device.type, torch.bfloat16):
         fake = tokenizer.decode_native(f_z)
-    return images * (high - low) + low, fake.float(), f_z
+    return tokenizer.to_native(images), fake.float(), f_z
 
 
 def _decoder_loss(

@@ -122,8 +122,7 @@ def finetune_inverse(
 
 def _errors(tokenizer: Tokenizer, images: Tensor, target: Tensor) -> list[Tensor]:
     """Mean squared feature error of the encoder, then after each correction where there is a refiner."""
-    low, high = tokenizer.native_range
-    native = images * (high - low) + low
+    native = tokenizer.to_native(images)
     with torch.autocast(images.device.type, torch.bfloat16):
         found = [tokenizer.encode_native(native).float()]
         if tokenizer.refiner is not None:

@@ -73,7 +73,6 @@ def _forward(
     it has some, draw the codes' sum to the features.
     """
     quantizer: Any = tokenizer.quantizer
-    low, high = tokenizer.native_range
     with torch.autocast(images.device.type, torch.bfloat16):
         f = tokenizer.encode(images).float()
     if codebook and not codebook.started:
@@ -84,5 +83,5 @@ def _forward(
     fit = torch.stack([F.mse_loss(s.f_hat, f.detach()) for s in steps]).mean()
     with torch.autocast(images.device.type, torch.bfloat16):
         output = tokenizer.decode_native(f + (steps[-1].f_hat - f).detach())
-    pixel = reconstruction_loss(output.float(), images * (high - low) + low)
+    pixel = reconstruction_loss(output.float(), tokenizer.to_native(images))
     return pixel, COMMITMENT * commit + fit, steps

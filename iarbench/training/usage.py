@@ -20,7 +20,5 @@ def count_usage(tokenizer: Tokenizer, pixels: Tensor) -> None:
         return
     usage = torch.zeros_like(quantizer.usage)
     for batch in pixels.split(100):
-        tokens = tokenizer.quantize(tokenizer.encode(batch.to(usage.device).float() / 255)).tokens
-        for scale, part in enumerate(quantizer.split(tokens)):
-            usage[scale] += torch.bincount(part.flatten(), minlength=usage.shape[1])
+        usage += quantizer.count(tokenizer.quantize(tokenizer.encode(batch.to(usage.device).float() / 255)).tokens)
     quantizer.usage.copy_(usage * UNITS / usage.sum(1, keepdim=True))
