@@ -22,6 +22,7 @@ from iarbench.nn.binary_quantize import BinaryQuantizer, schedule
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.nn.text import ByteEncoder, T5Encoder, TextEncoder, TextFeatures, pack
+from iarbench.search.solvers import solve
 from iarbench.tokenizer import Quantized, Tokenizer
 
 
@@ -31,6 +32,8 @@ class InfinityTokenizer(Tokenizer):
     ``config`` carries the released hyper-parameters: codebook_dim, base_ch, encoder_ch_mult, decoder_ch_mult (or
     ch_mult for both), num_res_blocks, patch_size and optionally cnn_attention, norm_groups, scale_schedule.
     """
+
+    capabilities = Tokenizer.capabilities | {"search"}
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
         super().__init__(config, image_size)
@@ -66,6 +69,9 @@ class InfinityTokenizer(Tokenizer):
 
     def quantize(self, features: Tensor) -> Quantized:
         return Quantized(*self.quantizer(features.float()))
+
+    def search(self, features: Tensor, solver: str) -> Quantized:
+        return solve(self.quantizer, features.float(), solver)
 
     def lookup(self, tokens: Tensor) -> Tensor:
         return self.quantizer.lookup(tokens)

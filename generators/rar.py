@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from iarbench.generator import Generator
 from iarbench.nn.attention import FeedForward, KVCache
 from iarbench.nn.checkpoint import rules
+from iarbench.nn.inplace import plus, silu
 from iarbench.nn.quantize import VectorQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.tokenizer import Quantized, Tokenizer
@@ -34,9 +35,9 @@ class ResBlock(nn.Module):
             self.nin_shortcut = nn.Conv2d(c_out, c_out, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
-        return h + (self.nin_shortcut(h) if hasattr(self, "nin_shortcut") else x)
+        h = self.conv1(silu(self.norm1(x)))
+        h = self.conv2(silu(self.norm2(h)))
+        return plus(h, self.nin_shortcut(h) if hasattr(self, "nin_shortcut") else x)
 
 
 class Level(nn.Module):
@@ -75,7 +76,7 @@ class Encoder(nn.Module):
             h = level(h if i == 0 else F.avg_pool2d(h, 2))
         for block in self.mid:
             h = block(h)
-        return self.conv_out(F.silu(self.norm_out(h)))
+        return self.conv_out(silu(self.norm_out(h)))
 
 
 class Decoder(nn.Module):
@@ -97,7 +98,7 @@ class Decoder(nn.Module):
             h = block(h)
         for level in reversed(self.up):
             h = level(h)
-        return self.conv_out(F.silu(self.norm_out(h)))
+        return self.conv_out(silu(self.norm_out(h)))
 
 
 class RARTokenizer(Tokenizer):

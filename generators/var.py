@@ -62,8 +62,7 @@ class VARTokenizer(Tokenizer):
         return Quantized(*self.quantizer(features))
 
     def search(self, features: Tensor, solver: str) -> Quantized:
-        found = solve(self.quantizer, features, solver)
-        return Quantized(found.tokens, found.f_hat)
+        return solve(self.quantizer, features, solver)
 
     def lookup(self, tokens: Tensor) -> Tensor:
         return self.quantizer.lookup(tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -144,7 +144,7 @@ def _title(line: Line, rows: Sequence[Row]) -> str:
     against = line.nonmember_set
     if against == POOLED:
         sets = dict.fromkeys(r["nonmember_set"] for r in rows if r["target"] == line.target)
-        against = " + ".join(name for name in sets if name != POOLED)
+        against = " + ".join(takewhile(lambda name: name != POOLED, sets))
     units = "" if row["n_groups"] == row["n_nonmembers"] else f" in {row['n_groups']} groups"
     return f"{line.target} ({row['n_members']} images) against {against} ({row['n_nonmembers']}{units})"
 

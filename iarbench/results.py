@@ -15,7 +15,7 @@ from iarbench.errors import UserError
 from iarbench.intervals import seed_of
 from iarbench.metrics import OperatingPoint, Reference, auroc, tpr_at_fpr
 from iarbench.roster import Role, Roster, Sources
-from iarbench.rows import AUROC, CLEAN, METRICS, POOLED, ROW_FIELDS, THRESHOLDS, TPR, Row, read_rows, write_rows
+from iarbench.rows import AUROC, CLEAN, METRICS, OTHERS, POOLED, ROW_FIELDS, THRESHOLDS, TPR, Row, read_rows, write_rows
 from iarbench.scores import load_index, load_scores
 from iarbench.thresholds import ScoreError, Scores
 
@@ -29,9 +29,10 @@ class ResultTask:
     """What the rows need to know of a task.
 
     `real_sets`: name of each set of real images -> its sources; the images of every other one of `generators` are a
-    non-member set under that generator's name. `siblings`: generator -> others with the same tokenizer; each is a set
-    of its own like any other, but not part of `pooled`. `attacked`: the side that attacks act on; calibration images
-    are treated as the test non-members are. Raises UserError on what cannot be meant.
+    non-member set under that generator's name, and together they are the set `other-generators`. `siblings`:
+    generator -> others with the same tokenizer; each is a set of its own, but part of no other set. `attacked`: the
+    side that attacks act on; calibration images are treated as the test non-members are. Raises UserError on what
+    cannot be meant.
     """
 
     name: str
@@ -52,19 +53,27 @@ class ResultTask:
             raise UserError(f"task {self.name}: unknown metric {unknown[0]!r}; allowed: {', '.join(METRICS)}")
         if bad := [fpr for fpr in self.fprs if not 0 < fpr < 1]:
             raise UserError(f"task {self.name}: FPR {bad[0]} is not between 0 and 1; write 1% as 0.01")
-        if POOLED in self.real_sets or set(self.real_sets) & set(self.generators):
-            raise UserError(f"task {self.name}: a set of real images is named 'pooled' or like a generator; rename it")
+        if taken := set(self.real_sets) & {POOLED, OTHERS, *self.generators}:
+            raise UserError(
+                f"task {self.name}: {min(taken)!r} names a set of real images and something else; rename the set"
+            )
         if self.calibration_split in (self.member_split, self.nonmember_split):
             raise UserError(f"task {self.name}: calibration split {self.calibration_split!r} is also a test split")
 
     def nonmember_sets(self, target: str) -> dict[str, tuple[Sources, ...]]:
-        """Set name -> the equally weighted parts it consists of, for one target; `pooled`, the last, has all that a
-        score could tell from the target.
+        """Set name -> the equally weighted parts it consists of, for one target.
+
+        `pooled` has all that a score could tell from the target: each set of real images, and the images of all other
+        generators as one set, so that photographs do not weigh the less the more generators there are. These come
+        first, then `pooled`, then each generator alone.
         """
-        single = dict(self.real_sets) | {name: (name,) for name in self.generators if name != target}
         twins = self.siblings.get(target, ())
-        pooled = tuple(sources for name, sources in single.items() if name not in twins)
-        return {name: (sources,) for name, sources in single.items()} | {POOLED: pooled}
+        others = tuple(name for name in self.generators if name != target and name not in twins)
+        sets = dict(self.real_sets)
+        if others:
+            sets[OTHERS] = others
+        single = {name: ((name,),) for name in self.generators if name != target}
+        return {name: (sources,) for name, sources in sets.items()} | {POOLED: tuple(sets.values())} | single
 
 
 def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> list[Row]:

@@ -81,9 +81,10 @@ class Roster:
         return Scores.pool([self._part_scores(Role((sources,), role.split), known, whose) for sources in role.parts])
 
     def _part_scores(self, role: Role, known: Mapping[str, float], whose: str) -> Scores:
+        for source in role.parts[0]:
+            if not len(self.part((source,), role.split).ids):
+                raise ScoreError(f"no {Role(((source,),), role.split)}")
         images = self.part(role.parts[0], role.split)
-        if not len(images.ids):
-            raise ScoreError(f"no {role}")
         found = [known[name] for name in images.ids if name in known]
         if lacking := len(images.ids) - len(found):
             raise UserError(

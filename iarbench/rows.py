@@ -12,6 +12,7 @@ from iarbench.files import write_text
 
 Row = dict[str, Any]
 
+OTHERS = "other-generators"
 POOLED = "pooled"
 """The non-member set in which every other set counts equally."""
 

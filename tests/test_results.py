@@ -41,13 +41,15 @@ def one(rows: list[Row], **wanted: Any) -> Row:
 
 
 def test_every_target_attack_set_and_metric_has_its_row(rows: list[Row]) -> None:
-    # 2 targets x 2 attacks x 3 sets x (3 thresholds + AUROC)
-    assert len(rows) == 2 * 2 * 3 * 4
+    # 2 targets x 2 attacks x 4 sets x (3 thresholds + AUROC)
+    assert len(rows) == 2 * 2 * 4 * 4
     assert all(tuple(row) == ROW_FIELDS for row in rows)
     assert [row["nonmember_set"] for row in pick(rows, target="alpha-mini", attack="none", metric="auroc")] == [
-        "real", "beta-mini", "pooled",
+        "real", "other-generators", "pooled", "beta-mini",
     ]  # fmt: skip
-    assert {row["nonmember_set"] for row in pick(rows, target="beta-mini")} == {"real", "alpha-mini", "pooled"}
+    assert {row["nonmember_set"] for row in pick(rows, target="beta-mini")} == {
+        "real", "other-generators", "pooled", "alpha-mini",
+    }  # fmt: skip
 
 
 def test_a_row_says_what_it_is(rows: list[Row]) -> None:
@@ -108,7 +110,7 @@ def test_a_further_detector_changes_no_number(scores: pd.DataFrame, images: pd.D
     more = pd.concat([scores, run_folder.scores(images, "alpha-mini", name="encloss")])
     again = compute_rows(more, images, run_folder.task())
     assert pick(again, detector="quantloss") == rows
-    assert len(again) == len(rows) + 12
+    assert len(again) == len(rows) + 16
 
 
 def test_swapping_two_members_bytes_changes_the_result(scores: pd.DataFrame, images: pd.DataFrame) -> None:
@@ -209,8 +211,8 @@ def test_image_ids_must_be_unique(scores: pd.DataFrame, images: pd.DataFrame) ->
     [
         ({"metrics": ("f1",)}, "unknown metric 'f1'; allowed: tpr_at_fpr, auroc"),
         ({"fprs": (1.0,)}, "FPR 1.0 is not between 0 and 1"),
-        ({"real_sets": {"pooled": ("photos",)}}, "named 'pooled' or like a generator"),
-        ({"real_sets": {"beta-mini": ("photos",)}}, "named 'pooled' or like a generator"),
+        ({"real_sets": {"pooled": ("photos",)}}, "'pooled' names a set of real images and something else"),
+        ({"real_sets": {"beta-mini": ("photos",)}}, "'beta-mini' names a set of real images and something else"),
         ({"calibration_split": "test"}, "calibration split 'test' is also a test split"),
     ],
 )
@@ -224,7 +226,7 @@ def test_a_single_target_keeps_the_other_generators_as_non_members(scores: pd.Da
     assert isinstance(task, ResultTask)
     found = compute_rows(scores, images, task)
     assert [(row["target"], row["nonmember_set"]) for row in found] == [
-        ("beta-mini", name) for _ in range(2) for name in ("real", "alpha-mini", "pooled")
+        ("beta-mini", name) for _ in range(2) for name in ("real", "other-generators", "pooled", "alpha-mini")
     ]
 
 

@@ -78,7 +78,7 @@ def test_a_task_comes_back_from_its_manifest() -> None:
 
 def test_results_know_all_sets() -> None:
     found = task(targets=["a"]).result_task()
-    assert list(found.nonmember_sets("a")) == ["photos", "b", "pooled"]
+    assert list(found.nonmember_sets("a")) == ["photos", "other-generators", "pooled", "b"]
 
 
 def test_twins_of_one_tokenizer_are_a_set_of_their_own_but_not_pooled() -> None:
@@ -86,6 +86,11 @@ def test_twins_of_one_tokenizer_are_a_set_of_their_own_but_not_pooled() -> None:
     assert found.siblings == {"var-d16": ("var-d20",), "var-d20": ("var-d16",)}
     sets = found.result_task().nonmember_sets("var-d16")
     assert {"photos", "var-d20", "rar-b"} <= sets.keys()
-    assert ("var-d20",) not in sets["pooled"]
-    assert {("photos",), ("rar-b",)} <= set(sets["pooled"])
+    assert sets["other-generators"] == (("a", "b", "rar-b"),)
+    assert sets["pooled"] == (("photos",), ("a", "b", "rar-b"))
     assert Task.restore(found.dump()).siblings == found.siblings
+
+
+def test_photographs_weigh_as_much_as_all_other_generators_together() -> None:
+    sets = task(targets=["llamagen-b-256", "rar-b", "taming-cin"]).result_task().nonmember_sets("rar-b")
+    assert sets["pooled"] == (("photos",), ("a", "b", "llamagen-b-256", "taming-cin"))

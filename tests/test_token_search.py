@@ -105,7 +105,7 @@ def test_known_tokens_are_found_where_greedy_and_modes_fail(quantizer: MultiScal
     assert right[0] < 0.5
     assert right[1] < 0.8
     assert right[2] > 0.98
-    assert error(found.f_hat, f).median() < 1e-10
+    assert error(found.features, f).median() < 1e-10
 
 
 @pytest.mark.parametrize("budget", [MODES_ONLY, SMALL, Budget(0, 4)])
@@ -116,9 +116,9 @@ def test_never_above_greedy(quantizer: MultiScaleQuantizer, tokens: Tensor, budg
     found = search(quantizer, f, budget)
     assert found.tokens.shape == greedy.shape
     assert found.tokens.dtype == torch.int64
-    assert torch.equal(found.f_hat, quantizer.lookup(found.tokens))
+    assert torch.equal(found.features, quantizer.lookup(found.tokens))
     same = (found.tokens == greedy).all(1)
-    assert (same | (error(found.f_hat, f) < error(f_hat, f))).all()
+    assert (same | (error(found.features, f) < error(f_hat, f))).all()
 
 
 def test_an_image_does_not_depend_on_its_batch(quantizer: MultiScaleQuantizer, tokens: Tensor) -> None:

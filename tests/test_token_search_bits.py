@@ -58,7 +58,7 @@ def test_known_bits_are_found_where_greedy_fails() -> None:
 
 def test_white_noise_is_met_better_than_by_greedy_and_modes() -> None:
     f = 0.3 * random(6, QUANTIZER.dim, 6, 6)
-    errors = [error(search_bits(QUANTIZER, f, budget).f_hat, f).mean() for budget in (MODES_ONLY, SMALL)]
+    errors = [error(search_bits(QUANTIZER, f, budget).features, f).mean() for budget in (MODES_ONLY, SMALL)]
     assert errors[0] < 0.95 * error(lookup(greedy(f)), f).mean()
     assert errors[1] < 0.95 * errors[0]
 
@@ -70,9 +70,9 @@ def test_no_channel_is_above_greedy(budget: Budget) -> None:
     start, found = greedy(f), search_bits(QUANTIZER, f, budget)
     assert found.tokens.shape == start.shape
     assert found.tokens.dtype == torch.int64
-    torch.testing.assert_close(found.f_hat, lookup(found.tokens), rtol=0, atol=0)
+    torch.testing.assert_close(found.features, lookup(found.tokens), rtol=0, atol=0)
     same = (QUANTIZER.unpack(found.tokens) == QUANTIZER.unpack(start)).all(1)
-    assert (same | (error(found.f_hat, f) < error(lookup(start), f))).all()
+    assert (same | (error(found.features, f) < error(lookup(start), f))).all()
 
 
 def test_an_image_does_not_depend_on_its_batch() -> None:

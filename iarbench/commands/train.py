@@ -38,6 +38,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
     )
+    parser.add_argument(
+        "--decoder-only", action="store_true", help="second phase alone, from --like's weights: its tokens stay valid"
+    )
     parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
@@ -70,7 +73,8 @@ def _recipe(kind: type, **given: Any) -> Any:
 def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     import torch
 
-    from iarbench.loading import build_tokenizer
+    from iarbench import variants
+    from iarbench.loading import build_tokenizer, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
     from iarbench.training.quality import tokenizer_quality
@@ -79,10 +83,13 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
 
     began = time.monotonic()
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
     state = args.out / "checkpoints"
-    first = _recipe(ReconstructionRecipe, steps=args.steps)
-    train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
+    first = _recipe(ReconstructionRecipe, steps=0 if args.decoder_only else args.steps)
+    if args.decoder_only:
+        tokenizer = load_tokenizer(variants.get(args.like)).to(args.device)
+    else:
+        tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
+        train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
     second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)

@@ -27,7 +27,7 @@ class QuantLoss(Detector):
     """
 
     name: ClassVar[str] = "quantloss"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
     solver: ClassVar[str] = "ep"
 

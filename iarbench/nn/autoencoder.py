@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iarbench.nn.inplace import plus, silu
+
 
 @dataclass(frozen=True, slots=True)
 class AutoencoderConfig:
@@ -39,8 +41,8 @@ class AutoencoderConfig:
     halvings: int | None = None
 
     def silu(self, x: Tensor) -> Tensor:
-        """The activation, computed the way the family's official code does."""
-        return x * torch.sigmoid(x) if self.silu_as_product else F.silu(x)
+        """The activation, computed the way the family's official code does; ``x`` is used up."""
+        return silu(x, self.silu_as_product)
 
     def norm(self, channels: int) -> nn.GroupNorm:
         """The group norm over ``channels``; the releases fall back to 24 groups where theirs do not divide them."""
@@ -74,7 +76,7 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(self.silu(self.norm1(x)))
         h = self.conv2(self.silu(self.norm2(h)))
-        return h + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
+        return plus(h, self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
 
 
 class SpatialAttention(nn.Module):

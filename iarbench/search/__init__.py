@@ -8,7 +8,6 @@ conditional modes. Greedy quantisation (VAR, Algorithm 1) is the starting point 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,26 +18,19 @@ from iarbench.nn.quantize import MultiScaleQuantizer
 from iarbench.search.budget import MODES_ONLY, Budget
 from iarbench.search.plan import bit_plan_for, plan_for
 from iarbench.search.refine import refine
+from iarbench.tokenizer import Quantized
 
-__all__ = ["MODES_ONLY", "Budget", "Found", "search", "search_bits"]
+__all__ = ["MODES_ONLY", "Budget", "search", "search_bits"]
 
 # Images searched together: at most this many, and fewer where their features are more numbers than that in all.
 IMAGES = {"cpu": 32, "cuda": 256}
 NUMBERS = {"cpu": 2**15, "cuda": 2**21}
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """``tokens`` int64 (B, L), all scales, coarse to fine, and the features ``f_hat`` (B, C, side, side) they make."""
-
-    tokens: Tensor
-    f_hat: Tensor
-
-
 @torch.no_grad()
 def search(
     quantizer: MultiScaleQuantizer, f: Tensor, budget: Budget | None = None, usage: Tensor | None = None
-) -> Found:
+) -> Quantized:
     """Tokens of low squared error to features ``f`` float (B, C, side, side).
 
     Args:
@@ -67,7 +59,7 @@ def search(
 
 
 @torch.no_grad()
-def search_bits(quantizer: BinaryQuantizer, f: Tensor, budget: Budget | None = None) -> Found:
+def search_bits(quantizer: BinaryQuantizer, f: Tensor, budget: Budget | None = None) -> Quantized:
     """The same for Infinity's quantiser: tokens hold the bits of all channels.
 
     Channels do not act upon each other, so that each channel of an image is searched as a map of its own.
@@ -84,7 +76,7 @@ def search_bits(quantizer: BinaryQuantizer, f: Tensor, budget: Budget | None = N
     return _in_batches(f, find, quantizer.lookup)
 
 
-def _in_batches(f: Tensor, find: Callable[[Tensor], Tensor], lookup: Callable[[Tensor], Tensor]) -> Found:
+def _in_batches(f: Tensor, find: Callable[[Tensor], Tensor], lookup: Callable[[Tensor], Tensor]) -> Quantized:
     """Batches filled up to one size: matrix products of another shape may round otherwise."""
     device = f.device.type
     size = max(1, min(IMAGES.get(device, 32), NUMBERS.get(device, 2**15) // f[0].numel()))
@@ -94,7 +86,7 @@ def _in_batches(f: Tensor, find: Callable[[Tensor], Tensor], lookup: Callable[[T
             filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
             tokens.append(find(filled)[: len(part)])
             sums.append(lookup(tokens[-1]))
-    return Found(torch.cat(tokens), torch.cat(sums))
+    return Quantized(torch.cat(tokens), torch.cat(sums))
 
 
 def _check(f: Tensor, dim: int, side: int) -> None:

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from iarbench.errors import UserError
+from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.search import MODES_ONLY, Budget, Found, search
+from iarbench.search import MODES_ONLY, Budget, search, search_bits
 from iarbench.search.reference import reference_search
+from iarbench.tokenizer import Quantized
 
 #: the budgets of our own search; ``reference`` is the paper's
 BUDGETS = {"modes": MODES_ONLY, "ep": Budget(), "moves": Budget(moves=48)}
@@ -18,16 +20,24 @@ SOLVERS = (*BUDGETS, "reference")
 STAGES = 6
 
 
-def solve(quantizer: MultiScaleQuantizer, f: Tensor, solver: str) -> Found:
-    """Tokens for features ``f`` (B, C, side, side) by one of ``SOLVERS``. Raises UserError for another name."""
+def solve(quantizer: MultiScaleQuantizer | BinaryQuantizer, f: Tensor, solver: str) -> Quantized:
+    """Tokens for features ``f`` (B, C, side, side) by one of ``SOLVERS``.
+
+    The paper searches for VAR's tokens alone: of binary codes ``reference`` are the greedy tokens.
+
+    Raises:
+        UserError: another name.
+    """
     if solver not in SOLVERS:
         raise UserError(f"solver {solver!r}: choose one of {', '.join(SOLVERS)}")
+    if isinstance(quantizer, BinaryQuantizer):
+        return Quantized(*quantizer(f)) if solver == "reference" else search_bits(quantizer, f, BUDGETS[solver])
     if solver == "reference":
         return reference(quantizer, f)
     return search(quantizer, f, BUDGETS[solver], quantizer.usage if quantizer.usage.any() else None)
 
 
-def reference(quantizer: MultiScaleQuantizer, f: Tensor, iterations: int = 200) -> Found:
+def reference(quantizer: MultiScaleQuantizer, f: Tensor, iterations: int = 200) -> Quantized:
     """All stages of the paper's search, each from the tokens of the one before; may end above greedy."""
     tokens, _ = quantizer(f)
     scales = len(quantizer.patch_nums)
@@ -35,4 +45,4 @@ def reference(quantizer: MultiScaleQuantizer, f: Tensor, iterations: int = 200) 
         f, tokens = f.clone(), tokens.clone()
         for stage in range(min(STAGES, scales)):
             tokens = reference_search(quantizer, f, tokens, scales - stage, iterations)
-    return Found(tokens, quantizer.lookup(tokens))
+    return Quantized(tokens, quantizer.lookup(tokens))

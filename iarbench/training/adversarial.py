@@ -16,6 +16,7 @@ from iarbench.tokenizer import Tokenizer
 from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
 from iarbench.training.data import random_batch
 from iarbench.training.losses import PatchDiscriminator, discriminator_loss, feature_matching, reconstruction_loss
+from iarbench.training.precision import mixed
 from iarbench.training.schedule import cosine
 
 
@@ -57,8 +58,8 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
         real, fake, f_z = _decode(tokenizer, random_batch(pixels, recipe.batch).to(device))
         pixel, loss = _decoder_loss(critic, real, fake, recipe, min(1.0, step / 300))
         if recipe.latent_weight:
-            with torch.autocast(device.type, torch.bfloat16):
-                read = tokenizer.encode_native(fake.clamp(*tokenizer.native_range))
+            with mixed(device):
+                read = tokenizer.encode_native(_as_saved(fake, tokenizer.native_range))
             loss = loss + recipe.latent_weight * nn.functional.mse_loss(read.float(), f_z)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -81,12 +82,20 @@ def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor, Tenso
     gradients reach the decoder.
     """
     with torch.no_grad():
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with mixed(images.device):
             f = tokenizer.encode(images)
         f_z = tokenizer.quantize(f.float()).features
-    with torch.autocast(images.device.type, torch.bfloat16):
+    with mixed(images.device):
         fake = tokenizer.decode_native(f_z)
     return tokenizer.to_native(images), fake.float(), f_z
+
+
+def _as_saved(images: Tensor, native_range: tuple[float, float]) -> Tensor:
+    """Native images as an 8-bit file would hold them, so that nothing hides below a level; gradients pass unchanged."""
+    low, high = native_range
+    step = (high - low) / 255
+    clamped = images.clamp(low, high)
+    return clamped + (low + ((clamped - low) / step).round() * step - clamped).detach()
 
 
 def _decoder_loss(

@@ -18,6 +18,7 @@ from iarbench.attack import attack_image, parse
 from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
 from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
+from iarbench.training.precision import mixed
 
 #: strengths of the paper's augmentation schedule (table A2)
 STRENGTHS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -123,7 +124,7 @@ def finetune_inverse(
 def _errors(tokenizer: Tokenizer, images: Tensor, target: Tensor) -> list[Tensor]:
     """Mean squared feature error of the encoder, then after each correction where there is a refiner."""
     native = tokenizer.to_native(images)
-    with torch.autocast(images.device.type, torch.bfloat16):
+    with mixed(images.device):
         found = [tokenizer.encode_native(native).float()]
         if tokenizer.refiner is not None:
             found.extend(tokenizer.refiner.trajectory(native, found[0], tokenizer.decode_clamped))

@@ -17,6 +17,7 @@ from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapsh
 from iarbench.training.codebook import CodebookAverage
 from iarbench.training.data import random_batch
 from iarbench.training.losses import reconstruction_loss
+from iarbench.training.precision import mixed
 from iarbench.training.schedule import cosine
 
 #: weight of the pull of features towards their codes (van den Oord et al. 2017, equation 3)
@@ -73,7 +74,7 @@ def _forward(
     it has some, draw the codes' sum to the features.
     """
     quantizer: Any = tokenizer.quantizer
-    with torch.autocast(images.device.type, torch.bfloat16):
+    with mixed(images.device):
         f = tokenizer.encode(images).float()
     if codebook and not codebook.started:
         with torch.no_grad():
@@ -81,7 +82,7 @@ def _forward(
     steps = list(quantizer.walk(f))
     commit = torch.stack([F.mse_loss(f, s.f_hat.detach()) for s in steps]).mean()
     fit = torch.stack([F.mse_loss(s.f_hat, f.detach()) for s in steps]).mean()
-    with torch.autocast(images.device.type, torch.bfloat16):
+    with mixed(images.device):
         output = tokenizer.decode_native(f + (steps[-1].f_hat - f).detach())
     pixel = reconstruction_loss(output.float(), tokenizer.to_native(images))
     return pixel, COMMITMENT * commit + fit, steps

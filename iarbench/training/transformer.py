@@ -15,6 +15,7 @@ from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
 from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
 from iarbench.training.data import TrainingImages
+from iarbench.training.precision import mixed
 from iarbench.training.schedule import cosine
 
 
@@ -140,7 +141,7 @@ def train_transformer(
         tokens, features = views.take(torch.randint(len(views.tokens), (recipe.batch,)), rows, device)
         conditions = captions(labels[rows], names) if names else dropped(labels[rows], model, recipe.class_dropout)
         # Short sequences train a third faster without the fused attention kernel, whose backward pass is slow on CPUs.
-        with sdpa_kernel(SDPBackend.MATH), torch.autocast(device.type, torch.bfloat16):
+        with sdpa_kernel(SDPBackend.MATH), mixed(device):
             loss = generator.training_loss(tokens, conditions, features)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
