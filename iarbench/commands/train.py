@@ -41,7 +41,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--decoder-only", action="store_true", help="second phase alone, from --like's weights: its tokens stay valid"
     )
-    parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
+    parser.add_argument(
+        "--latent-weight", type=float, help="weight of the decoder's showing all that tokens say; 0: none"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
@@ -77,6 +79,7 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     from iarbench.loading import build_tokenizer, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
+    from iarbench.training.inverse import inverse_state
     from iarbench.training.quality import tokenizer_quality
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
     from iarbench.training.usage import count_usage
@@ -94,7 +97,10 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     tokenizer.half().float()
     second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
     if second.steps:
-        train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
+        reader = train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
+        if second.latent_weight:
+            read = {"recipe": "learned beside the decoder; `iarbench finetune --from inverse` goes on"}
+            folder.add_weights(args.out, args.name, "inverse", inverse_state(reader), read)
     quality = tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000])
     count_usage(tokenizer, images.pixels[:20000])
     card = {

@@ -1,10 +1,13 @@
 """Second phase of a tokenizer's training: its decoder alone sharpens against a patch discriminator.
 
-Encoder and codebook stay as they are, so tokens stay valid and a transformer can train at the same time.
+Encoder and codebook stay as they are, so tokens stay valid and a transformer can train at the same time. With a latent
+term a copy of the encoder, the reader, learns beside the decoder to read the features back from the decoded image, and
+the decoder to show them: what an image does not show, no inverse encoder can find.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,14 +33,17 @@ class AdversarialRecipe:
     adversarial_weight: float = 0.1
     matching_weight: float = 1.0
     latent_weight: float = 0.0
-    """of the squared feature error when the frozen encoder reads the decoded image: above 0 the decoder learns to show
-    everything that the tokens say, so that an inverse encoder can read it"""
+    """of the squared error of the features that the reader finds in the decoded image; 0: no reader"""
+    reader_lr: float = 1e-3
     average: float = 0.995  # of the decoder's weights; the average is what ships
     seed: int = 1
 
 
-def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialRecipe, state: Path) -> None:
-    """Train the decoder in place on uint8 pixels (N, 3, S, S); the same call continues from ``state``."""
+def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialRecipe, state: Path) -> Tokenizer:
+    """Train the decoder in place on uint8 pixels (N, 3, S, S); the same call continues from ``state``.
+
+    Returns the reader: with a latent weight its encoder is a first inverse encoder.
+    """
     torch.manual_seed(recipe.seed)
     tokenizer.eval().requires_grad_(False)
     decoder = nn.ModuleList(m for name, m in tokenizer.named_children() if name in ("decoder", "post_quant_conv"))
@@ -47,7 +53,10 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
     average = [p.detach().clone() for p in decoder.parameters()]
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=recipe.lr, betas=(0.5, 0.95), weight_decay=0)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=recipe.lr, betas=(0.5, 0.95))
-    parts = (decoder, optimizer, critic_optimizer, critic, {"average": average})
+    reader = deepcopy(tokenizer)
+    reading = nn.ModuleList(reader.get_submodule(name) for name in reader.inverse_modules).requires_grad_(True)
+    reader_optimizer = torch.optim.Adam(reading.parameters(), lr=recipe.reader_lr)
+    parts = (decoder, optimizer, critic_optimizer, critic, reading, reader_optimizer, {"average": average})
     start = resume(state, asdict(recipe), *parts)
     average = parts[-1]["average"]
     progress = Progress("adversarial", recipe.steps, start, unit="steps")
@@ -55,26 +64,33 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
         factor = cosine(step, recipe.steps)
         set_lr(optimizer, recipe.lr * factor)
         set_lr(critic_optimizer, recipe.lr * factor)
+        set_lr(reader_optimizer, recipe.reader_lr * factor)
         real, fake, f_z = _decode(tokenizer, random_batch(pixels, recipe.batch).to(device))
         pixel, loss = _decoder_loss(critic, real, fake, recipe, min(1.0, step / 300))
+        shown = {}
         if recipe.latent_weight:
             with mixed(device):
-                read = tokenizer.encode_native(_as_saved(fake, tokenizer.native_range))
-            loss = loss + recipe.latent_weight * nn.functional.mse_loss(read.float(), f_z)
+                read = reader.encode_native(_as_saved(fake, tokenizer.native_range))
+            latent = nn.functional.mse_loss(read.float(), f_z)
+            loss = loss + recipe.latent_weight * latent
+            shown["latent"] = latent.item()
         optimizer.zero_grad(set_to_none=True)
+        reader_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizer.step()
+        reader_optimizer.step()  # Adam: the weight of its loss does not matter
         critic_loss = discriminator_loss(critic(real)[0], critic(fake.detach())[0])
         critic_optimizer.zero_grad(set_to_none=True)
         critic_loss.backward()
         critic_optimizer.step()
         torch._foreach_lerp_(average, [p.detach() for p in decoder.parameters()], 1 - recipe.average)
-        progress.show(step + 1, pixel=pixel.item(), critic=critic_loss.item())
+        progress.show(step + 1, pixel=pixel.item(), critic=critic_loss.item(), **shown)
         if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
             save_atomically(snapshot(step + 1, asdict(recipe), *parts), state)
     for mean, p in zip(average, decoder.parameters(), strict=True):
         p.data.copy_(mean)
+    return reader
 
 
 def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
