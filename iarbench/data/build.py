@@ -68,8 +68,8 @@ def main() -> None:
     """Write the set and say how large it became."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--test", type=int, default=60, help="test images of each generator")
-    parser.add_argument("--calibration", type=int, default=25, help="calibration images of each generator")
+    parser.add_argument("--test", type=int, default=40, help="test images of each generator")
+    parser.add_argument("--calibration", type=int, default=20, help="calibration images of each generator")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     parts = (members(args.test, args.calibration), photographs(args.photos))
