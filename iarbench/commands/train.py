@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--latent-weight", type=float, help="weight of the decoder's showing all that tokens say; 0: none"
     )
+    parser.add_argument(
+        "--own", type=Path, metavar="IMAGES", help="with --decoder-only: an image set made by --like, to read as well"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
@@ -53,10 +57,13 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from iarbench import variants
+    from iarbench.errors import UserError
     from iarbench.memory import keep_freed_memory
     from iarbench.training import folder
     from iarbench.training.data import load_parquet
 
+    if args.own and not args.decoder_only:
+        raise UserError("--own needs --decoder-only: a new tokenizer has no images of its own yet")
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -76,6 +83,7 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     import torch
 
     from iarbench import variants
+    from iarbench.images import ImageSet
     from iarbench.loading import build_tokenizer, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
@@ -88,8 +96,9 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     torch.manual_seed(0)
     state = args.out / "checkpoints"
     first = _recipe(ReconstructionRecipe, steps=0 if args.decoder_only else args.steps)
+    like = variants.get(args.like)
     if args.decoder_only:
-        tokenizer = load_tokenizer(variants.get(args.like)).to(args.device)
+        tokenizer = load_tokenizer(like).to(args.device)
     else:
         tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
         train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
@@ -97,7 +106,12 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     tokenizer.half().float()
     second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
     if second.steps:
-        reader = train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
+        reader, sampled = deepcopy(tokenizer), None
+        if args.own:
+            reader = load_tokenizer(like, "inverse").to(args.device)
+            sampled = torch.tensor([record.tokens for batch in ImageSet.open(args.own).iterate() for record in batch])
+        file = state / f"{args.name}-adversarial.pt"
+        train_adversarial(tokenizer, reader, images.pixels, second, file, sampled)
         if second.latent_weight:
             read = {"recipe": "learned beside the decoder; `iarbench finetune --from inverse` goes on"}
             folder.add_weights(args.out, args.name, "inverse", inverse_state(reader), read)

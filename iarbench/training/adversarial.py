@@ -2,12 +2,12 @@
 
 Encoder and codebook stay as they are, so tokens stay valid and a transformer can train at the same time. With a latent
 term a copy of the encoder, the reader, learns beside the decoder to read the features back from the decoded image, and
-the decoder to show them: what an image does not show, no inverse encoder can find.
+the decoder to show them: what an image does not show, no inverse encoder can find. Tokens that a transformer samples
+are unlike those of pictures; where there are some, half of each batch is decoded from them, for the reader alone.
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,10 +39,18 @@ class AdversarialRecipe:
     seed: int = 1
 
 
-def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialRecipe, state: Path) -> Tokenizer:
+def train_adversarial(
+    tokenizer: Tokenizer,
+    reader: Tokenizer,
+    pixels: Tensor,
+    recipe: AdversarialRecipe,
+    state: Path,
+    sampled: Tensor | None = None,
+) -> None:
     """Train the decoder in place on uint8 pixels (N, 3, S, S); the same call continues from ``state``.
 
-    Returns the reader: with a latent weight its encoder is a first inverse encoder.
+    ``reader``: a copy of the tokenizer, whose encoder learns to read where the recipe has a latent weight: a first
+    inverse encoder. ``sampled``: tokens int64 (M, L) of the generator's own images, if there are any.
     """
     torch.manual_seed(recipe.seed)
     tokenizer.eval().requires_grad_(False)
@@ -53,7 +61,7 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
     average = [p.detach().clone() for p in decoder.parameters()]
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=recipe.lr, betas=(0.5, 0.95), weight_decay=0)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=recipe.lr, betas=(0.5, 0.95))
-    reader = deepcopy(tokenizer)
+    reader.eval().requires_grad_(False)
     reading = nn.ModuleList(reader.get_submodule(name) for name in reader.inverse_modules).requires_grad_(True)
     reader_optimizer = torch.optim.Adam(reading.parameters(), lr=recipe.reader_lr)
     parts = (decoder, optimizer, critic_optimizer, critic, reading, reader_optimizer, {"average": average})
@@ -65,12 +73,15 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
         set_lr(optimizer, recipe.lr * factor)
         set_lr(critic_optimizer, recipe.lr * factor)
         set_lr(reader_optimizer, recipe.reader_lr * factor)
-        real, fake, f_z = _decode(tokenizer, random_batch(pixels, recipe.batch).to(device))
+        own = None if sampled is None else sampled[torch.randint(len(sampled), (recipe.batch // 2,))].to(device)
+        pictures = random_batch(pixels, recipe.batch - (0 if own is None else len(own)))
+        real, decoded, f_z = _decode(tokenizer, pictures.to(device), own)
+        fake = decoded[: len(real)]
         pixel, loss = _decoder_loss(critic, real, fake, recipe, min(1.0, step / 300))
         shown = {}
         if recipe.latent_weight:
             with mixed(device):
-                read = reader.encode_native(_as_saved(fake, tokenizer.native_range))
+                read = reader.encode_native(_as_saved(decoded, tokenizer.native_range))
             latent = nn.functional.mse_loss(read.float(), f_z)
             loss = loss + recipe.latent_weight * latent
             shown["latent"] = latent.item()
@@ -90,17 +101,18 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
             save_atomically(snapshot(step + 1, asdict(recipe), *parts), state)
     for mean, p in zip(average, decoder.parameters(), strict=True):
         p.data.copy_(mean)
-    return reader
 
 
-def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, their quantised reconstructions (both in the native range), and the codebook features in between;
-    gradients reach the decoder.
+def _decode(tokenizer: Tokenizer, images: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Images (n, 3, S, S), what is decoded from their tokens and then from ``own`` (both in the native range), and the
+    codebook features in between; gradients reach the decoder.
     """
     with torch.no_grad():
         with mixed(images.device):
             f = tokenizer.encode(images)
         f_z = tokenizer.quantize(f.float()).features
+        if own is not None:
+            f_z = torch.cat([f_z, tokenizer.lookup(own)])
     with mixed(images.device):
         fake = tokenizer.decode_native(f_z)
     return tokenizer.to_native(images), fake.float(), f_z
