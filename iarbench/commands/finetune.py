@@ -32,7 +32,6 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--tokens-of", type=Path, metavar="PARQUET", help="also train on images decoded from these pictures' tokens"
     )
-    parser.add_argument("--from", dest="start", default="original", help="encoder to start from: original or inverse")
     parser.add_argument("--epochs", type=options.positive, help="default from the recipe")
     parser.add_argument("--lr", type=float, help="learning rate; default from the recipe")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -58,12 +57,12 @@ def execute(args: argparse.Namespace) -> int:
     began, name = time.monotonic(), args.generator
     variant = variants.get(name)
     pairs = own_pairs(variant, args.count, args.out / f"{name}-train-{args.count}", args.device, args.weights)
-    tokenizer = load_tokenizer(variant, args.start, args.weights).to(args.device)
+    tokenizer = load_tokenizer(variant, weights_dir=args.weights).to(args.device)
     if args.tokens_of:
         pairs = pairs.join(pairs_of_pictures(tokenizer, args.tokens_of))
     asked = {key: value for key, value in (("epochs", args.epochs), ("lr", args.lr)) if value is not None}
     recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
-    if not args.augment and tokenizer.refiner is None:
+    if not args.augment:
         torch.manual_seed(recipe.seed)
         add_refiner(tokenizer, variant)
     part = "inverse-aug" if args.augment else "inverse"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +38,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
     )
-    parser.add_argument(
-        "--decoder-only", action="store_true", help="second phase alone, from --like's weights: its tokens stay valid"
-    )
-    parser.add_argument(
-        "--latent-weight", type=float, help="weight of the decoder's showing all that tokens say; 0: none"
-    )
-    parser.add_argument(
-        "--own", type=Path, metavar="IMAGES", help="with --decoder-only: an image set made by --like, to read as well"
-    )
+    parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
@@ -57,13 +48,10 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from iarbench import variants
-    from iarbench.errors import UserError
     from iarbench.memory import keep_freed_memory
     from iarbench.training import folder
     from iarbench.training.data import load_parquet
 
-    if args.own and not args.decoder_only:
-        raise UserError("--own needs --decoder-only: a new tokenizer has no images of its own yet")
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -82,39 +70,24 @@ def _recipe(kind: type, **given: Any) -> Any:
 def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     import torch
 
-    from iarbench import variants
-    from iarbench.images import ImageSet
-    from iarbench.loading import build_tokenizer, load_tokenizer
+    from iarbench.loading import build_tokenizer
     from iarbench.training import folder
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
-    from iarbench.training.inverse import inverse_state
     from iarbench.training.quality import tokenizer_quality
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
     from iarbench.training.usage import count_usage
 
     began = time.monotonic()
     torch.manual_seed(0)
+    tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
     state = args.out / "checkpoints"
-    first = _recipe(ReconstructionRecipe, steps=0 if args.decoder_only else args.steps)
-    like = variants.get(args.like)
-    if args.decoder_only:
-        tokenizer = load_tokenizer(like).to(args.device)
-    else:
-        tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
-        train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
+    first = _recipe(ReconstructionRecipe, steps=args.steps)
+    train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
     second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
     if second.steps:
-        reader, sampled = deepcopy(tokenizer), None
-        if args.own:
-            reader = load_tokenizer(like, "inverse").to(args.device)
-            sampled = torch.tensor([record.tokens for batch in ImageSet.open(args.own).iterate() for record in batch])
-        file = state / f"{args.name}-adversarial.pt"
-        train_adversarial(tokenizer, reader, images.pixels, second, file, sampled)
-        if second.latent_weight:
-            read = {"recipe": "learned beside the decoder; `iarbench finetune --from inverse` goes on"}
-            folder.add_weights(args.out, args.name, "inverse", inverse_state(reader), read)
+        train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
     quality = tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000])
     count_usage(tokenizer, images.pixels[:20000])
     card = {

@@ -1,9 +1,6 @@
 """Second phase of a tokenizer's training: its decoder alone sharpens against a patch discriminator.
 
-Encoder and codebook stay as they are, so tokens stay valid and a transformer can train at the same time. With a latent
-term a copy of the encoder, the reader, learns beside the decoder to read the features back from the decoded image, and
-the decoder to show them: what an image does not show, no inverse encoder can find. Tokens that a transformer samples
-are unlike those of pictures; where there are some, half of each batch is decoded from them, for the reader alone.
+Encoder and codebook stay as they are, so tokens stay valid and a transformer can train at the same time.
 """
 
 from __future__ import annotations
@@ -33,25 +30,14 @@ class AdversarialRecipe:
     adversarial_weight: float = 0.1
     matching_weight: float = 1.0
     latent_weight: float = 0.0
-    """of the squared error of the features that the reader finds in the decoded image; 0: no reader"""
-    reader_lr: float = 1e-3
+    """of the squared feature error when the frozen encoder reads the decoded image: above 0 the decoder learns to show
+    everything that the tokens say, so that an inverse encoder can read it"""
     average: float = 0.995  # of the decoder's weights; the average is what ships
     seed: int = 1
 
 
-def train_adversarial(
-    tokenizer: Tokenizer,
-    reader: Tokenizer,
-    pixels: Tensor,
-    recipe: AdversarialRecipe,
-    state: Path,
-    sampled: Tensor | None = None,
-) -> None:
-    """Train the decoder in place on uint8 pixels (N, 3, S, S); the same call continues from ``state``.
-
-    ``reader``: a copy of the tokenizer, whose encoder learns to read where the recipe has a latent weight: a first
-    inverse encoder. ``sampled``: tokens int64 (M, L) of the generator's own images, if there are any.
-    """
+def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialRecipe, state: Path) -> None:
+    """Train the decoder in place on uint8 pixels (N, 3, S, S); the same call continues from ``state``."""
     torch.manual_seed(recipe.seed)
     tokenizer.eval().requires_grad_(False)
     decoder = nn.ModuleList(m for name, m in tokenizer.named_children() if name in ("decoder", "post_quant_conv"))
@@ -61,10 +47,7 @@ def train_adversarial(
     average = [p.detach().clone() for p in decoder.parameters()]
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=recipe.lr, betas=(0.5, 0.95), weight_decay=0)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=recipe.lr, betas=(0.5, 0.95))
-    reader.eval().requires_grad_(False)
-    reading = nn.ModuleList(reader.get_submodule(name) for name in reader.inverse_modules).requires_grad_(True)
-    reader_optimizer = torch.optim.Adam(reading.parameters(), lr=recipe.reader_lr)
-    parts = (decoder, optimizer, critic_optimizer, critic, reading, reader_optimizer, {"average": average})
+    parts = (decoder, optimizer, critic_optimizer, critic, {"average": average})
     start = resume(state, asdict(recipe), *parts)
     average = parts[-1]["average"]
     progress = Progress("adversarial", recipe.steps, start, unit="steps")
@@ -72,58 +55,39 @@ def train_adversarial(
         factor = cosine(step, recipe.steps)
         set_lr(optimizer, recipe.lr * factor)
         set_lr(critic_optimizer, recipe.lr * factor)
-        set_lr(reader_optimizer, recipe.reader_lr * factor)
-        own = None if sampled is None else sampled[torch.randint(len(sampled), (recipe.batch // 2,))].to(device)
-        pictures = random_batch(pixels, recipe.batch - (0 if own is None else len(own)))
-        real, decoded, f_z = _decode(tokenizer, pictures.to(device), own)
-        fake = decoded[: len(real)]
+        real, fake, f_z = _decode(tokenizer, random_batch(pixels, recipe.batch).to(device))
         pixel, loss = _decoder_loss(critic, real, fake, recipe, min(1.0, step / 300))
-        shown = {}
         if recipe.latent_weight:
             with mixed(device):
-                read = reader.encode_native(_as_saved(decoded, tokenizer.native_range))
-            latent = nn.functional.mse_loss(read.float(), f_z)
-            loss = loss + recipe.latent_weight * latent
-            shown["latent"] = latent.item()
+                read = tokenizer.encode_native(fake.clamp(*tokenizer.native_range))
+            loss = loss + recipe.latent_weight * nn.functional.mse_loss(read.float(), f_z)
         optimizer.zero_grad(set_to_none=True)
-        reader_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizer.step()
-        reader_optimizer.step()  # Adam: the weight of its loss does not matter
         critic_loss = discriminator_loss(critic(real)[0], critic(fake.detach())[0])
         critic_optimizer.zero_grad(set_to_none=True)
         critic_loss.backward()
         critic_optimizer.step()
         torch._foreach_lerp_(average, [p.detach() for p in decoder.parameters()], 1 - recipe.average)
-        progress.show(step + 1, pixel=pixel.item(), critic=critic_loss.item(), **shown)
+        progress.show(step + 1, pixel=pixel.item(), critic=critic_loss.item())
         if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
             save_atomically(snapshot(step + 1, asdict(recipe), *parts), state)
     for mean, p in zip(average, decoder.parameters(), strict=True):
         p.data.copy_(mean)
 
 
-def _decode(tokenizer: Tokenizer, images: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Images (n, 3, S, S), what is decoded from their tokens and then from ``own`` (both in the native range), and the
-    codebook features in between; gradients reach the decoder.
+def _decode(tokenizer: Tokenizer, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Images, their quantised reconstructions (both in the native range), and the codebook features in between;
+    gradients reach the decoder.
     """
     with torch.no_grad():
         with mixed(images.device):
             f = tokenizer.encode(images)
         f_z = tokenizer.quantize(f.float()).features
-        if own is not None:
-            f_z = torch.cat([f_z, tokenizer.lookup(own)])
     with mixed(images.device):
         fake = tokenizer.decode_native(f_z)
     return tokenizer.to_native(images), fake.float(), f_z
-
-
-def _as_saved(images: Tensor, native_range: tuple[float, float]) -> Tensor:
-    """Native images as an 8-bit file would hold them, so that nothing hides below a level; gradients pass unchanged."""
-    low, high = native_range
-    step = (high - low) / 255
-    clamped = images.clamp(low, high)
-    return clamped + (low + ((clamped - low) / step).round() * step - clamped).detach()
 
 
 def _decoder_loss(
