@@ -9,6 +9,7 @@ from torch import Tensor
 from iarbench.errors import UserError
 from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.search import MODES_ONLY, Budget, search_bits
+from iarbench.search.solvers import solve
 from iarbench.search.sources import one_channel
 
 QUANTIZER = BinaryQuantizer(16, (1, 2, 4, 6))
@@ -80,6 +81,13 @@ def test_an_image_does_not_depend_on_its_batch() -> None:
     together = search_bits(QUANTIZER, f, SMALL).tokens
     assert torch.equal(search_bits(QUANTIZER, f.flip(0), SMALL).tokens.flip(0), together)
     assert torch.equal(search_bits(QUANTIZER, f[2:3], SMALL).tokens, together[2:3])
+
+
+def test_solvers_search_bits_and_the_papers_are_the_greedy_ones() -> None:
+    f = lookup(QUANTIZER.pack(BITS))
+    assert right(solve(QUANTIZER, f, "ep").tokens) > 0.9
+    assert torch.equal(solve(QUANTIZER, f, "reference").tokens, greedy(f))
+    assert right(greedy(f)) < 0.8
 
 
 def test_a_wrong_shape_is_named() -> None:

@@ -20,6 +20,7 @@ from iarbench.generators.var import VARTokenizer
 from iarbench.loading import load_generator, load_target
 from iarbench.nn.refine import Refiner
 from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state, stage
+from iarbench.training.precision import mixed
 from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
 from iarbench.training.transformer import captions
 
@@ -182,6 +183,15 @@ def test_corrections_shrink_the_error_that_a_frozen_encoder_leaves(tmp_path: Pat
         last = (model.encode(seen) - truth).square().mean()
     assert last < 0.85 * first
     assert {name.split(".")[0] for name in inverse_state(model)} == {"encoder", "quant_conv", "refiner"}
+
+
+@pytest.mark.parametrize(("capability", "mixes"), [("AVX2", False), ("AVX512", True)])
+def test_training_mixes_precisions_only_where_that_is_quick(
+    monkeypatch: pytest.MonkeyPatch, capability: str, mixes: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    with mixed(torch.device("cpu")):
+        assert torch.is_autocast_enabled("cpu") == mixes
 
 
 def test_captions_name_the_class_in_several_ways() -> None:
