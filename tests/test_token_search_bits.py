@@ -84,10 +84,10 @@ def test_an_image_does_not_depend_on_its_batch() -> None:
 
 
 def test_solvers_search_bits_and_the_papers_are_the_greedy_ones() -> None:
-    f = lookup(QUANTIZER.pack(BITS))
-    assert right(solve(QUANTIZER, f, "ep").tokens) > 0.9
+    f = lookup(QUANTIZER.pack(BITS)) + 0.01 * random(6, QUANTIZER.dim, 6, 6)  # exact sums have ties
     assert torch.equal(solve(QUANTIZER, f, "reference").tokens, greedy(f))
-    assert right(greedy(f)) < 0.8
+    assert right(greedy(f)) < 0.9
+    assert right(solve(QUANTIZER, f, "ep").tokens) > 0.95
 
 
 def test_a_wrong_shape_is_named() -> None:
