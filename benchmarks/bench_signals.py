@@ -4,7 +4,7 @@ The straightforward one does what the reference does: three encodes and three de
 reconstruction; one trip; a second trip), float32, default memory format, images in memory, every pass on all cores.
 Ours is the whole pipeline: read, decode, score, write. Each is measured in a process of its own, round by round.
 
-    python benchmarks/bench_signals.py [--images N] [--target NAME]
+    python benchmarks/bench_signals.py [--images N]
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from common import keep
+from common import keep, repeated
 from torch import Tensor
 
-from iarbench.content import images_path
 from iarbench.detector import mse
 from iarbench.detectors.encloss import EPSILON
 from iarbench.harness.execute import decide, execute, to_images
@@ -33,21 +32,14 @@ from iarbench.loading import load_target
 from iarbench.task import Task
 
 NAMES = ("quantloss", "encloss", "combined", "reconstruction")
-BATCH, ROUNDS = 64, 3
+TARGET, ROUNDS = "llamagen-mini", 3
 
 
-def members(target: str, count: int) -> tuple[Task, ImageSet, tuple[str, ...]]:
-    """The packaged task and images, and ids of ``count`` members."""
-    task = Task.load("mini").narrowed(targets=[target], encoders=["inverse"], attacks=["none"])
-    images = ImageSet.open(images_path(task.spec.images)).filter(source=target, split=task.spec.member_split)
-    return task, images, tuple(images.index()["image_id"][:count])
-
-
-def straightforward(target: str, count: int) -> float:
+def straightforward(images: ImageSet) -> float:
     """Images a second of the evaluation that shares nothing it need not."""
-    _, images, ids = members(target, count)
-    side = load_target(target, "inverse").image_size
-    tokenizer = load_target(target, "inverse").tokenizer
+    ids = tuple(images.index()["image_id"])
+    side = load_target(TARGET, "inverse").image_size
+    tokenizer = load_target(TARGET, "inverse").tokenizer
     pixels = [to_images(prepare(images, slab), "cpu").contiguous() for slab in slabs(ids, "none", side, "exact")]
     encode, decode = tokenizer.encode, tokenizer.decode
 
@@ -68,10 +60,10 @@ def straightforward(target: str, count: int) -> float:
     return len(ids) / (time.perf_counter() - start)
 
 
-def pipeline(target: str, count: int, names: tuple[str, ...]) -> float:
+def pipeline(images: ImageSet, names: tuple[str, ...]) -> float:
     """Images a second from the Parquet files to the stored scores of the detectors ``names``."""
-    task, images, _ = members(target, count)
-    settings = decide(Settings(device="cpu", limit=count))
+    task = Task.load("mini").narrowed(targets=[TARGET], encoders=["inverse"], attacks=["none"])
+    settings = decide(Settings(device="cpu"))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         plan = make_plan(task.narrowed(detectors=names), images, "mini", settings)
@@ -82,20 +74,20 @@ def pipeline(target: str, count: int, names: tuple[str, ...]) -> float:
         return scored / (time.perf_counter() - start)
 
 
-MEASURES: dict[str, Callable[[str, int], float]] = {
+MEASURES: dict[str, Callable[[ImageSet], float]] = {
     "straightforward": straightforward,
-    "quantloss": lambda target, count: pipeline(target, count, ("quantloss",)),
-    "four": lambda target, count: pipeline(target, count, NAMES),
+    "quantloss": lambda images: pipeline(images, ("quantloss",)),
+    "four": lambda images: pipeline(images, NAMES),
 }
 
 
-def rounds(target: str, count: int) -> Iterator[dict[str, float]]:
+def rounds(count: int) -> Iterator[dict[str, float]]:
     """One speed a measure, ``ROUNDS`` times: shared machines change their speed."""
     for _ in range(ROUNDS):
         yield {
             name: float(
                 subprocess.run(
-                    [sys.executable, __file__, "--target", target, "--images", str(count), "--measure", name],
+                    [sys.executable, __file__, "--images", str(count), "--measure", name],
                     capture_output=True,
                     text=True,
                     check=True,
@@ -107,20 +99,20 @@ def rounds(target: str, count: int) -> Iterator[dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", default="llamagen-mini")
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--measure", choices=MEASURES, help="print this one speed alone")
     args = parser.parse_args()
     if args.measure:
-        print(MEASURES[args.measure](args.target, args.images))
+        with tempfile.TemporaryDirectory() as folder:
+            print(MEASURES[args.measure](repeated(args.images, Path(folder) / "images")))
         return
-    found = list(rounds(args.target, args.images))
+    found = list(rounds(args.images))
     speeds = {name: [round(one[name], 1) for one in found] for name in MEASURES}
     middle = {name: median(values) for name, values in speeds.items()}
     keep(
         "signals",
         {
-            "target": f"{args.target}/inverse",
+            "target": f"{TARGET}/inverse",
             "images": args.images,
             "rounds": ROUNDS,
             **{f"{name}_images_per_second": values for name, values in speeds.items()},
