@@ -23,7 +23,7 @@ def test_light_commands_import_nothing_heavy_and_are_quick(command: list[str]) -
     modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
     assert "iarbench" in modules
     assert not modules & {"torch", "datasets", "pandas", "scipy", "sklearn", "albumentations", "matplotlib"}
-    assert min(cpu_seconds(command) for _ in range(3)) < 0.4
+    assert min(cpu_seconds(command) for _ in range(3)) < 0.6
 
 
 def cpu_seconds(command: list[str]) -> float:

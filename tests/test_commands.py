@@ -116,7 +116,7 @@ def test_report_shows_what_it_is_asked_for(
     assert main(["report", str(out), "--all-sets", "--markdown", "--png", str(tmp_path / "x.png")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| target | against | detector")
-    assert len(lines) == 2 + 2 * 3
+    assert len(lines) == 2 + 2 * 4
     assert (tmp_path / "x.png").stat().st_size > 1000
     assert main(["report", str(out), "--fpr", "0.3"]) == 2
     assert "no results at FPR 0.3; there are: 0.05" in capsys.readouterr().err
