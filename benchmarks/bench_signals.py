@@ -38,9 +38,10 @@ TARGET, ROUNDS = "llamagen-mini", 3
 def straightforward(images: ImageSet) -> float:
     """Images a second of the evaluation that shares nothing it need not."""
     ids = tuple(images.index()["image_id"])
-    side = load_target(TARGET, "inverse").image_size
-    tokenizer = load_target(TARGET, "inverse").tokenizer
-    pixels = [to_images(prepare(images, slab), "cpu").contiguous() for slab in slabs(ids, "none", side, "exact")]
+    target = load_target(TARGET, "inverse")
+    batches = slabs(ids, "none", target.image_size, "exact")
+    pixels = [to_images(prepare(images, slab), "cpu").contiguous() for slab in batches]
+    tokenizer = target.tokenizer
     encode, decode = tokenizer.encode, tokenizer.decode
 
     def evaluate(x: Tensor) -> None:
@@ -62,11 +63,11 @@ def straightforward(images: ImageSet) -> float:
 
 def pipeline(images: ImageSet, names: tuple[str, ...]) -> float:
     """Images a second from the Parquet files to the stored scores of the detectors ``names``."""
-    task = Task.load("mini").narrowed(targets=[TARGET], encoders=["inverse"], attacks=["none"])
+    task = Task.load("mini").narrowed(targets=[TARGET], encoders=["inverse"], attacks=["none"], detectors=names)
     settings = decide(Settings(device="cpu"))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        plan = make_plan(task.narrowed(detectors=names), images, "mini", settings)
+        plan = make_plan(task, images, "mini", settings)
         jobs = plan.missing(root)
         scored = sum(len(job.chunk.image_ids) for job in jobs)
         start = time.perf_counter()
