@@ -23,7 +23,7 @@ class LlamaGenTokenizer(Tokenizer):
     """VQ-16 and its relatives: 1x1 convolutions around a codebook of unit vectors.
 
     ``config`` carries the released hyper-parameters: ch, ch_mult, num_res_blocks, z_channels, codebook_size,
-    codebook_embed_dim and optionally norm_groups.
+    codebook_embed_dim and optionally norm_groups, and ``decoder``: those sizes in which the decoder differs.
     """
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
@@ -40,7 +40,7 @@ class LlamaGenTokenizer(Tokenizer):
         )
         dim = config["codebook_embed_dim"]
         self.encoder = Encoder(sizes)
-        self.decoder = Decoder(sizes)
+        self.decoder = Decoder(sizes.resized(config.get("decoder", {})))
         self.quantizer = VectorQuantizer(config["codebook_size"], dim, l2_norm=config.get("codebook_l2_norm", True))
         self.quant_conv = nn.Conv2d(config["z_channels"], dim, 1)
         self.post_quant_conv = nn.Conv2d(dim, config["z_channels"], 1)

@@ -15,11 +15,15 @@ from torch import nn
 
 from iarbench import variants
 from iarbench.cli import main
+from iarbench.generators.llamagen import LlamaGenTokenizer
 from iarbench.generators.rar import RAR
 from iarbench.generators.var import VARTokenizer
 from iarbench.loading import load_generator, load_target
 from iarbench.nn.refine import Refiner
+from iarbench.training.distill import DistillRecipe, distill_decoder
 from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state, stage
+from iarbench.training.losses import isotropy_loss
+from iarbench.training.pairs import pairs_of_pictures
 from iarbench.training.precision import mixed
 from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
 from iarbench.training.transformer import captions
@@ -61,6 +65,59 @@ def test_reconstruction_learns(tmp_path: Path) -> None:
     before = error(model, pixels)
     train_reconstruction(model, pixels, ReconstructionRecipe(steps=120, batch=16), tmp_path / "state.pt")
     assert error(model, pixels) < before / 2
+
+
+def test_isotropy_is_the_distance_of_the_covariance_from_the_identity() -> None:
+    signs = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0], [1.0, -1.0, -1.0, 1.0]])
+    white = signs[1:].view(1, 3, 2, 2)  # three uncorrelated channels of variance 1 on four positions
+    assert isotropy_loss(white).item() == 0.0
+    assert isotropy_loss(2 * white + 5).item() == 9.0  # covariance 4 I: 3 squared a channel
+    assert isotropy_loss(white[:, :1].expand(-1, 3, -1, -1)).item() == 2.0  # six entries of 1 too many, three channels
+
+
+def test_isotropy_spreads_features_over_more_directions(tmp_path: Path) -> None:
+    def directions(weight: float) -> float:
+        model = tokenizer()
+        recipe = ReconstructionRecipe(steps=120, batch=16, isotropy=weight)
+        train_reconstruction(model, pictures(64), recipe, tmp_path / f"{weight}.pt")
+        with torch.inference_mode():
+            f = model.encode(pictures(64).float() / 255)
+        values = torch.linalg.eigvalsh(torch.cov(f.movedim(1, 0).flatten(1)))
+        return (values.sum().square() / values.square().sum()).item()
+
+    plain, spread = directions(0.0), directions(1.0)
+    assert plain < 3.0, spread
+    assert spread > 3.5, plain
+
+
+def test_the_latent_term_makes_decoded_images_readable(tmp_path: Path) -> None:
+    def unread(weight: float) -> float:
+        """The encoder's error on decoded images, as a share of the variance of their features."""
+        model, images = tokenizer(), pictures(64).float() / 255
+        recipe = ReconstructionRecipe(steps=150, batch=16, latent_weight=weight, latent_from=0.5)
+        train_reconstruction(model, pictures(64), recipe, tmp_path / f"{weight}.pt")
+        with torch.inference_mode():
+            f_z = model.quantize(model.encode(images)).features
+            return ((model.encode(model.decode(f_z)) - f_z).square().mean() / f_z.var()).item()
+
+    assert unread(5.0) < 0.8 * unread(0.0)
+
+
+def test_a_smaller_decoder_paints_what_the_larger_one_paints(tmp_path: Path) -> None:
+    sizes = {"ch": 8, "ch_mult": [1, 2], "num_res_blocks": 1, "z_channels": 8, "codebook_size": 32, "norm_groups": 4}
+    torch.manual_seed(0)
+    teacher = LlamaGenTokenizer({**sizes, "codebook_embed_dim": 4}, 8).eval()
+    train_reconstruction(teacher, pictures(64), ReconstructionRecipe(steps=60, batch=16), tmp_path / "teacher.pt")
+    small = LlamaGenTokenizer({**sizes, "codebook_embed_dim": 4, "decoder": {"ch": 4, "num_res_blocks": 0}}, 8).eval()
+    count = {m: sum(p.numel() for p in m.decoder.parameters()) for m in (teacher, small)}
+    assert count[small] < count[teacher] / 2
+    kept = {k: v for k, v in teacher.state_dict().items() if not k.startswith("decoder.")}
+    small.load_state_dict({**small.state_dict(), **kept})
+    pairs = pairs_of_pictures(teacher, pictures(64))
+    first = distill_decoder(small, pairs, DistillRecipe(steps=1, batch=16), tmp_path / "one.pt")
+    last = distill_decoder(small, pairs, DistillRecipe(steps=150, batch=16), tmp_path / "many.pt")
+    assert last < first / 5
+    assert all(torch.equal(v, small.state_dict()[k]) for k, v in kept.items() if not k.startswith("post_quant_conv."))
 
 
 def test_training_resumes_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +200,35 @@ def test_a_trained_folder_is_a_generator(parquet: Path, tmp_path: Path, monkeypa
         assert len(load_target("mine").weights_hash) == 64
     finally:
         variants._all.cache_clear()
+
+
+def test_a_smaller_decoder_makes_a_generator_with_the_same_transformer(
+    parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "small"
+    args = ["train", "decoder", "--like", "llamagen-mini", "--name", "small", "--images", str(parquet)]
+    args += ["--out", str(out), "--steps", "2", "--adversarial-steps", "1", "--threads", "1"]
+    assert main([*args, "--decoder", "{ch: 8, ch_mult: [1, 1, 2, 2], num_res_blocks: 0, norm_groups: 4}"]) == 0
+    monkeypatch.setenv("IARBENCH_GENERATORS", str(out))
+    variants._all.cache_clear()
+    try:
+        small, teacher = load_generator("small"), load_generator("llamagen-mini")
+        assert torch.equal(small.tokenizer.quantizer.embedding.weight, teacher.tokenizer.quantizer.embedding.weight)
+        for name, value in teacher.transformer.state_dict().items():
+            assert torch.equal(value, small.transformer.state_dict()[name]), name
+        assert small.tokenizer.decoder.conv_out.in_channels == 8
+    finally:
+        variants._all.cache_clear()
+
+
+def test_train_decoder_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["train", "decoder", "--name", "small", "--images", "none.parquet", "--out", str(tmp_path / "out")]
+    assert main(args) == 2
+    assert "needs --decoder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SystemExit, match="2"):
+        main([*args, "--decoder", "8"])
+    assert "'8' is not a mapping such as '{ch: 8, ch_mult: [1, 2]}'" in capsys.readouterr().err
 
 
 def test_images_without_an_image_column_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

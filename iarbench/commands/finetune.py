@@ -48,6 +48,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.files import write_atomically
     from iarbench.loading import add_refiner, load_tokenizer
     from iarbench.memory import keep_freed_memory
+    from iarbench.training.data import load_parquet
     from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
     from iarbench.training.pairs import own_pairs, pairs_of_pictures
 
@@ -59,7 +60,7 @@ def execute(args: argparse.Namespace) -> int:
     pairs = own_pairs(variant, args.count, args.out / f"{name}-train-{args.count}", args.device, args.weights)
     tokenizer = load_tokenizer(variant, weights_dir=args.weights).to(args.device)
     if args.tokens_of:
-        pairs = pairs.join(pairs_of_pictures(tokenizer, args.tokens_of))
+        pairs = pairs.join(pairs_of_pictures(tokenizer, load_parquet(args.tokens_of, variant.image_size).pixels))
     asked = {key: value for key, value in (("epochs", args.epochs), ("lr", args.lr)) if value is not None}
     recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
     if not args.augment:

@@ -1,4 +1,4 @@
-"""``iarbench train``: a tokenizer and a transformer on a user's own images."""
+"""``iarbench train``: a tokenizer, a transformer and a smaller decoder on a user's own images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/
   iarbench train transformer --name mine --images train.parquet --out mine/
   iarbench train transformer --name mine --images train.parquet --out mine/ --labels 3,17,42
+  iarbench train decoder     --like llamagen-mini --name small --images train.parquet --out small/ \\
+      --decoder '{ch: 8, ch_mult: [1, 1, 4, 4], num_res_blocks: 1}'
   IARBENCH_GENERATORS=mine iarbench generate --generator mine --count 64 --out made/
 The same command again continues from the last checkpoint in --out.
 """
+
+
+#: how many pictures a teacher paints for a smaller decoder to copy
+PAINTED = 16_000
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
@@ -27,20 +33,35 @@ def add_parser(subparsers: options.Subparsers) -> None:
         "--out becomes a folder of generators: weights and the YAML that describes them."
     )
     parser = options.add_verb(subparsers, "train", "train a tokenizer or a transformer", description, EXAMPLES)
-    parser.add_argument("what", choices=["tokenizer", "transformer"])
+    parser.add_argument("what", choices=["tokenizer", "transformer", "decoder"])
     parser.add_argument("--name", required=True, help="name of the new generator")
-    parser.add_argument("--like", default="llamagen-mini", help="generator whose architecture it takes (tokenizer)")
+    parser.add_argument("--like", default="llamagen-mini", help="generator that it takes its architecture from")
     parser.add_argument("--images", type=Path, required=True, help="Parquet file with columns image and label")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, YAML and checkpoints")
+    parser.add_argument("--decoder", type=yaml_mapping, help="sizes in which the new decoder differs (decoder)")
     parser.add_argument("--labels", help="train the transformer on these labels only, comma-separated")
     parser.add_argument("--class-names", help="names of these labels in their order, comma-separated; default: numbers")
     parser.add_argument("--steps", type=options.positive, help="batches to train on; default from the recipe")
     parser.add_argument(
         "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
     )
+    parser.add_argument("--isotropy", type=float, help="how strongly codes are to spread over all directions; 0")
     parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
+
+
+def yaml_mapping(text: str) -> dict[str, Any]:
+    """A flag's value such as ``{ch: 8, ch_mult: [1, 2]}``. Raises argparse's error."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a mapping such as '{{ch: 8, ch_mult: [1, 2]}}'")
+    return value
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -48,6 +69,7 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from iarbench import variants
+    from iarbench.errors import UserError
     from iarbench.memory import keep_freed_memory
     from iarbench.training import folder
     from iarbench.training.data import load_parquet
@@ -57,8 +79,12 @@ def execute(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     if args.what == "tokenizer":
         folder.start_folder(args.out, args.name, variants.get(args.like))
+    if args.what == "decoder":
+        if not args.decoder:
+            raise UserError("train decoder needs --decoder, the sizes in which it differs: --decoder '{ch: 8}'")
+        folder.start_folder(args.out, args.name, variants.get(args.like), decoder=args.decoder)
     images = load_parquet(args.images, folder.open_folder(args.out, args.name).image_size)
-    path = _tokenizer(args, images) if args.what == "tokenizer" else _transformer(args, images)
+    path = {"tokenizer": _tokenizer, "transformer": _transformer, "decoder": _decoder}[args.what](args, images)
     print(f"saved {path}")
     return 0
 
@@ -81,7 +107,7 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     torch.manual_seed(0)
     tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
     state = args.out / "checkpoints"
-    first = _recipe(ReconstructionRecipe, steps=args.steps)
+    first = _recipe(ReconstructionRecipe, steps=args.steps, isotropy=args.isotropy, latent_weight=args.latent_weight)
     train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
@@ -97,6 +123,40 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
         "seconds": round(time.monotonic() - began),
         **quality,
     }
+    return folder.add_weights(args.out, args.name, "tokenizer", tokenizer.state_dict(), card)
+
+
+def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
+    import torch
+
+    from iarbench.loading import build_tokenizer, load_generator
+    from iarbench.training import folder
+    from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
+    from iarbench.training.distill import DistillRecipe, distill_decoder
+    from iarbench.training.pairs import pairs_of_pictures
+    from iarbench.training.quality import tokenizer_quality
+
+    began = time.monotonic()
+    teacher = load_generator(args.like, args.device)
+    pairs = pairs_of_pictures(teacher.tokenizer, images.pixels[:PAINTED])
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
+    kept = {k: v for k, v in teacher.tokenizer.state_dict().items() if not k.startswith("decoder.")}
+    tokenizer.load_state_dict({**tokenizer.state_dict(), **kept})
+    state = args.out / "checkpoints"
+    first = _recipe(DistillRecipe, steps=args.steps)
+    error = distill_decoder(tokenizer, pairs, first, state / f"{args.name}-distill.pt")
+    second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
+    if second.steps:
+        train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
+    card = {
+        "recipe": {"distill": first.steps, "adversarial": second.steps},
+        "error_to_teacher": error,
+        "parameters": sum(p.numel() for p in tokenizer.parameters()),
+        "seconds": round(time.monotonic() - began),
+        **tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000]),
+    }
+    folder.add_weights(args.out, args.name, "transformer", teacher.transformer.state_dict(), {})
     return folder.add_weights(args.out, args.name, "tokenizer", tokenizer.state_dict(), card)
 
 

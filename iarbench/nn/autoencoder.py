@@ -7,7 +7,9 @@ differs in its arithmetic and lives with RAR.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,10 @@ class AutoencoderConfig:
         """The group norm over ``channels``; the releases fall back to 24 groups where theirs do not divide them."""
         groups = self.norm_groups if channels % self.norm_groups == 0 else 24
         return nn.GroupNorm(groups, channels, eps=self.norm_eps)
+
+    def resized(self, sizes: Mapping[str, Any]) -> AutoencoderConfig:
+        """The same with some other ``sizes``: a decoder may be smaller than its encoder. {} changes nothing."""
+        return replace(self, **{**sizes, "ch_mult": tuple(sizes.get("ch_mult", self.ch_mult))})
 
     @property
     def resampled_levels(self) -> int:

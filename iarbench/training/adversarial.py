@@ -15,6 +15,7 @@ from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
 from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
 from iarbench.training.data import random_batch
+from iarbench.training.distill import decoding_modules
 from iarbench.training.losses import PatchDiscriminator, discriminator_loss, feature_matching, reconstruction_loss
 from iarbench.training.precision import mixed
 from iarbench.training.schedule import cosine
@@ -40,8 +41,7 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
     """Train the decoder in place on uint8 pixels (N, 3, S, S); the same call continues from ``state``."""
     torch.manual_seed(recipe.seed)
     tokenizer.eval().requires_grad_(False)
-    decoder = nn.ModuleList(m for name, m in tokenizer.named_children() if name in ("decoder", "post_quant_conv"))
-    decoder.requires_grad_(True)
+    decoder = decoding_modules(tokenizer).requires_grad_(True)
     device = next(decoder.parameters()).device
     critic = PatchDiscriminator().to(device)
     average = [p.detach().clone() for p in decoder.parameters()]

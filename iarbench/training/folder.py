@@ -22,11 +22,15 @@ from iarbench.weights import sha256_file
 INHERITED = ("code", "image_size", "conditions", "tokenizer", "transformer", "sampling", "licence", "citation")
 
 
-def start_folder(folder: Path, name: str, like: Variant) -> None:
-    """Write ``folder/name.yaml`` for a generator built like ``like``, unless it is already there."""
+def start_folder(folder: Path, name: str, like: Variant, **tokenizer: Any) -> None:
+    """Write ``folder/name.yaml`` for a generator built like ``like``, unless it is already there.
+
+    ``tokenizer``: what its tokenizer's configuration has otherwise.
+    """
     path = folder / f"{name}.yaml"
     if not path.exists():
         own = like.model_dump(include=set(INHERITED))
+        own["tokenizer"] = {**own["tokenizer"], **tokenizer}
         write_text(
             path, yaml.safe_dump({"family": like.family, "variants": {name: {**own, "files": {}}}}, sort_keys=False)
         )

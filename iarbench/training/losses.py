@@ -17,6 +17,18 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     return error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges
 
 
+def isotropy_loss(features: Tensor) -> Tensor:
+    """Squared distance a channel of the covariance of features (B, C, h, w), over all positions, from the identity.
+
+    A codebook fits what varies: without it features settle in two or three directions, codes crowd there, and no
+    encoder reads a decoded image finely enough to tell which code it was made from.
+    """
+    rows = features.movedim(1, -1).flatten(0, -2)  # (B*h*w, C)
+    rows = rows - rows.mean(0)
+    covariance = rows.T @ rows / len(rows)
+    return (covariance - torch.eye(len(covariance), device=rows.device)).square().sum() / len(covariance)
+
+
 class PatchDiscriminator(nn.Module):
     """Scores overlapping patches of an image as real (high) or decoded (low) (Isola et al. 2017, section 3.2.2).
 

@@ -15,7 +15,6 @@ from iarbench.loading import load_generator
 from iarbench.making import make_records
 from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.data import load_parquet
 from iarbench.variants import Variant
 
 
@@ -46,9 +45,8 @@ def own_pairs(variant: Variant, count: int, folder: Path, device: str, weights_d
 
 
 @torch.inference_mode()
-def pairs_of_pictures(tokenizer: Tokenizer, path: Path) -> Pairs:
-    """Images decoded from the greedy tokens of the pictures of a Parquet file: quick to make, and many."""
-    pictures = load_parquet(path, tokenizer.image_size).pixels
+def pairs_of_pictures(tokenizer: Tokenizer, pictures: Tensor) -> Pairs:
+    """Images decoded from the greedy tokens of pictures, uint8 (N, 3, S, S): quick to make, and many."""
     device = next(tokenizer.parameters()).device
     progress = Progress("pairs", len(pictures))
     pixels, tokens = [], []

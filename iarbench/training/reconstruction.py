@@ -16,7 +16,7 @@ from iarbench.tokenizer import Tokenizer
 from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
 from iarbench.training.codebook import CodebookAverage
 from iarbench.training.data import random_batch
-from iarbench.training.losses import reconstruction_loss
+from iarbench.training.losses import isotropy_loss, reconstruction_loss
 from iarbench.training.precision import mixed
 from iarbench.training.schedule import cosine
 
@@ -31,6 +31,11 @@ class ReconstructionRecipe:
     steps: int = 3600
     batch: int = 24
     lr: float = 1.5e-3
+    isotropy: float = 0.0
+    """weight of :func:`iarbench.training.losses.isotropy_loss`, which spreads the codes over all directions"""
+    latent_weight: float = 0.0
+    """of the squared feature error when the encoder reads the decoded image: both learn to keep codes apart"""
+    latent_from: float = 0.6  # share of the steps after which it is: earlier, decoded images show too little
     revive_until: float = 0.6  # share of the steps during which unused codes are restarted
     seed: int = 0
 
@@ -50,7 +55,8 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
     for step in range(start, recipe.steps):
         set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
         images = random_batch(pixels, recipe.batch).to(device)
-        pixel, quantiser, steps = _forward(tokenizer, images, codebook)
+        latent = recipe.latent_weight if step >= recipe.latent_from * recipe.steps else 0.0
+        pixel, quantiser, steps = _forward(tokenizer, images, codebook, recipe.isotropy, latent)
         optimizer.zero_grad(set_to_none=True)
         (pixel + quantiser).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -66,7 +72,7 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
 
 
 def _forward(
-    tokenizer: Tokenizer, images: Tensor, codebook: CodebookAverage | None
+    tokenizer: Tokenizer, images: Tensor, codebook: CodebookAverage | None, isotropy: float, latent: float
 ) -> tuple[Tensor, Tensor, list[Assignment]]:
     """Pixel loss, quantiser loss and the assignments of one batch; the first batch ever fills the codebook.
 
@@ -82,7 +88,15 @@ def _forward(
     steps = list(quantizer.walk(f))
     commit = torch.stack([F.mse_loss(f, s.f_hat.detach()) for s in steps]).mean()
     fit = torch.stack([F.mse_loss(s.f_hat, f.detach()) for s in steps]).mean()
+    f_z = steps[-1].f_hat
     with mixed(images.device):
-        output = tokenizer.decode_native(f + (steps[-1].f_hat - f).detach())
+        output = tokenizer.decode_native(f + (f_z - f).detach())
     pixel = reconstruction_loss(output.float(), tokenizer.to_native(images))
-    return pixel, COMMITMENT * commit + fit, steps
+    features = COMMITMENT * commit + fit
+    if isotropy:
+        features = features + isotropy * isotropy_loss(f)
+    if latent:
+        with mixed(images.device):
+            read = tokenizer.encode_native(output.clamp(*tokenizer.native_range))
+        features = features + latent * F.mse_loss(read.float(), f_z.detach())
+    return pixel, features, steps
