@@ -30,7 +30,8 @@ class InfinityTokenizer(Tokenizer):
     """The visual autoencoder with binary codes. Features are the raw encoder output; only its signs are coded.
 
     ``config`` carries the released hyper-parameters: codebook_dim, base_ch, encoder_ch_mult, decoder_ch_mult (or
-    ch_mult for both), num_res_blocks, patch_size and optionally cnn_attention, norm_groups, scale_schedule.
+    ch_mult for both), num_res_blocks, patch_size and optionally cnn_attention, norm_groups, scale_schedule, and
+    ``decoder``: those sizes in which the decoder differs.
     """
 
     capabilities = Tokenizer.capabilities | {"search"}
@@ -53,7 +54,7 @@ class InfinityTokenizer(Tokenizer):
             for key in ("encoder_ch_mult", "decoder_ch_mult")
         )
         self.encoder = Encoder(encoder)
-        self.decoder = Decoder(decoder)
+        self.decoder = Decoder(decoder.resized(config.get("decoder", {})))
         sides = schedule(config)
         if "scale_schedule" not in config:
             sides = tuple(n for n in sides if n <= image_size // patch)

@@ -217,6 +217,7 @@ def test_a_smaller_decoder_makes_a_generator_with_the_same_transformer(
         for name, value in teacher.transformer.state_dict().items():
             assert torch.equal(value, small.transformer.state_dict()[name]), name
         assert small.tokenizer.decoder.conv_out.in_channels == 8
+        assert variants.get("small").every_condition == variants.get("llamagen-mini").every_condition
     finally:
         variants._all.cache_clear()
 

@@ -82,7 +82,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.what == "decoder":
         if not args.decoder:
             raise UserError("train decoder needs --decoder, the sizes in which it differs: --decoder '{ch: 8}'")
-        folder.start_folder(args.out, args.name, variants.get(args.like), decoder=args.decoder)
+        like = variants.get(args.like)
+        folder.start_folder(args.out, args.name, like, decoder=args.decoder)
+        if like.classes:
+            folder.set_classes(args.out, args.name, list(like.classes))
     images = load_parquet(args.images, folder.open_folder(args.out, args.name).image_size)
     path = {"tokenizer": _tokenizer, "transformer": _transformer, "decoder": _decoder}[args.what](args, images)
     print(f"saved {path}")
