@@ -16,7 +16,7 @@ class Combined(Detector):
     """Minus the product of QuantLoss and EncLoss; two encoder and two decoder passes."""
 
     name: ClassVar[str] = "combined"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode"})
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ class QuantLoss(Detector):
     """
 
     name: ClassVar[str] = "quantloss"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
     solver: ClassVar[str] = "ep"
 

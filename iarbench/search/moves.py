@@ -72,7 +72,7 @@ def _distance(n: int, centre: tuple[float, float]) -> Tensor:
 def move(window: Window, modes: ConditionalModes, y: Tensor, tokens: Tensor) -> Tensor:
     """Tokens (L, B) for features without offset (B, D), of no larger error than those given."""
     linear, own = modes.linear, window.tokens
-    current = linear.codes[tokens[own]]  # (n, B, C)
+    current = linear.codes[tokens[own]] - window.schedule.centre.unsqueeze(1)  # (n, B, C)
     data = linear.correlate(linear.residual(y, tokens))[own]
     data = data + (current.transpose(0, 1).flatten(1) @ window.gram).unflatten(1, (len(own), -1)).transpose(0, 1)
     *_, belief = propagate(window.schedule, linear.codes, data, len(y))

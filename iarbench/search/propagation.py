@@ -17,7 +17,10 @@ MOST_WEIGHTS = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """What an iteration holds of n tokens: the weight of code v is exp(q_j.e_v + bias_jv), ``q`` float (n, B, C)."""
+    """What an iteration holds of n tokens: the weight of code v is exp(q_j.e_v + bias_jv), ``q`` float (n, B, C).
+
+    Measured from the centre or not, codes e_v get the same weights by q.
+    """
 
     step: Step
     q: Tensor
@@ -41,10 +44,13 @@ class Belief:
 
 
 def propagate(schedule: Schedule, codes: Tensor, data: Tensor, batch: int) -> Iterator[Belief]:
-    """The belief after each iteration; ``data`` of ``batch`` images as the schedule's solver wants them."""
-    h = schedule.start.unsqueeze(1).expand(-1, batch, -1)
+    """The belief after each iteration; ``data`` of ``batch`` images as the schedule's solver wants them, less what the
+    schedule's centre gives there.
+    """
+    centre = schedule.centre.unsqueeze(1)
+    h = torch.zeros_like(centre).expand(-1, batch, -1)
     for step in schedule.steps:
         q = step.solve(data, h)
         belief = Belief(step, q)
         yield belief
-        h = torch.lerp(h, torch.baddbmm(-q, belief.mean(codes), step.tilted), DAMPING)
+        h = torch.lerp(h, torch.baddbmm(-q, belief.mean(codes) - centre, step.tilted), DAMPING)

@@ -19,7 +19,9 @@ def refine(plan: Plan, y: Tensor, greedy: Tensor, budget: Budget) -> Tensor:
     linear, modes, last = plan.linear, plan.modes, budget.iterations_for(y.shape[1])
     best = greedy
     if last:
-        for i, belief in enumerate(propagate(plan.schedule(last), linear.codes, y, len(y)), start=1):
+        schedule = plan.schedule(last)
+        data = y - linear.synthesize(schedule.centre.unsqueeze(1))
+        for i, belief in enumerate(propagate(schedule, linear.codes, data, len(y)), start=1):
             # Noise decides how far down the levels a belief improves: the last one is not always the best.
             if i % POLISH_EVERY == 0 or i == last:
                 best = keep_lower(linear, y, modes.run(y, belief.likeliest(linear.codes), SWEEPS), best)

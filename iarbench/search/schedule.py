@@ -25,8 +25,8 @@ DAMPING = 0.7
 DOUBT = 0.5
 DRAWS = 512
 SPREAD_FLOOR = 1e-6
-LEAST_PRECISION = 1.0
-MOST_PRECISION = 1e6
+# No site knows less than the prior, nor more than this many times as much.
+MOST_KNOWN = 1e5
 
 
 class Solve(Protocol):
@@ -41,8 +41,8 @@ Factor = Callable[[Tensor, float], tuple[Solve, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One iteration for n tokens: ``bias`` (n, V) is log p(v) - e_v' P e_v / 2, ``tilted`` (n, C, C) the precision of
-    the codes so weighed.
+    """One iteration for n tokens: ``bias`` (n, V) is log p(v) - x_v' P x_v / 2 of the codes x_v from their centre,
+    ``tilted`` (n, C, C) the precision of the codes so weighed.
     """
 
     solve: Solve
@@ -52,9 +52,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All iterations, and the site vectors (n, C) they start from."""
+    """All iterations, and the mean codes (n, C) of the prior.
 
-    start: Tensor
+    Everything is measured from these: precisions grow to a million, and a million times a common part of all codes is
+    more than float32 can tell apart.
+    """
+
+    centre: Tensor
     steps: tuple[Step, ...]
 
 
@@ -70,18 +74,22 @@ def build(
     the variance of a feature.
     """
     precision = prior.precision[scale]
-    start = (precision @ prior.mean[scale].unsqueeze(2)).squeeze(2)
+    centre = prior.mean[scale]
     generator = torch.Generator().manual_seed(0)
     steps = []
-    undecided = _inverse(precision)
+    undecided, root = _inverse(precision), torch.linalg.cholesky(precision.double())
     for share in levels:
         solve, cavity = factor(precision, share * power)
-        bias = prior.log_p[scale] - 0.5 * torch.stack([((codes @ p) * codes).sum(1) for p in cavity])
+        bias = prior.log_p[scale] - 0.5 * torch.stack(
+            [(((codes - c) @ p) * (codes - c)).sum(1) for p, c in zip(cavity, centre, strict=True)]
+        )
         spread = _spread(cavity, bias, codes, prior, scale, generator)
         tilted = _inverse(spread + DOUBT * share * undecided)
-        precision = (1 - DAMPING) * precision + DAMPING * _clipped(tilted - cavity)
-        steps.append(Step(solve, bias, tilted))
-    return Schedule(start, tuple(steps))
+        site = _clipped(tilted - cavity, root)
+        precision = torch.lerp(precision, site, DAMPING)
+        # Site vectors have to fit the precision that the site is given: where that was clipped, ``tilted`` was too.
+        steps.append(Step(solve, bias, cavity + site))
+    return Schedule(centre, tuple(steps))
 
 
 def _spread(
@@ -95,10 +103,11 @@ def _spread(
         drawn, noise = draws[k], torch.randn(DRAWS, codes.shape[1], generator=generator).to(codes)
         places = torch.nonzero(scale == k).squeeze(1)
         which = places[torch.arange(DRAWS, device=places.device) % len(places)]
-        q = (cavity[which] @ codes[drawn].unsqueeze(2) + roots[which] @ noise.unsqueeze(2)).squeeze(2)
-        w = torch.softmax(bias[which] + q @ codes.T, dim=1)
-        z = w @ codes
-        result[places] = (codes * w.mean(0).unsqueeze(1)).T @ codes - z.T @ z / DRAWS
+        x = codes - prior.mean[k]
+        q = (cavity[which] @ x[drawn].unsqueeze(2) + roots[which] @ noise.unsqueeze(2)).squeeze(2)
+        w = torch.softmax(bias[which] + q @ x.T, dim=1)
+        z = w @ x
+        result[places] = (x * w.mean(0).unsqueeze(1)).T @ x - z.T @ z / DRAWS
     return result + SPREAD_FLOOR * torch.eye(codes.shape[1]).to(codes)
 
 
@@ -106,8 +115,12 @@ def _inverse(blocks: Tensor) -> Tensor:
     return torch.linalg.inv(blocks.double()).to(blocks.dtype)
 
 
-def _clipped(blocks: Tensor) -> Tensor:
-    """The nearest precisions with eigenvalues that keep the next factorisation sound."""
-    values, vectors = torch.linalg.eigh(blocks.double())
-    values = values.clamp(LEAST_PRECISION, MOST_PRECISION)
-    return ((vectors * values.unsqueeze(-2)) @ vectors.mT).to(blocks.dtype)
+def _clipped(blocks: Tensor, root: Tensor) -> Tensor:
+    """The nearest precisions of 1 to ``MOST_KNOWN`` times the prior's, which is R R' (R = ``root``): these keep the
+    next factorisation sound.
+    """
+    relative = torch.linalg.solve_triangular(root, blocks.double(), upper=False)
+    relative = torch.linalg.solve_triangular(root, relative.mT, upper=False)
+    values, vectors = torch.linalg.eigh(relative)
+    back = root @ vectors
+    return ((back * values.clamp(1.0, MOST_KNOWN).unsqueeze(-2)) @ back.mT).to(blocks.dtype)

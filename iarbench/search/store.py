@@ -17,7 +17,7 @@ from iarbench.search.linear import LinearMap
 from iarbench.search.schedule import Schedule, Step
 
 # To be counted up whenever the same weights and budget give other numbers.
-VERSION = 1
+VERSION = 2
 # Seconds of work below which a schedule is not worth a file.
 WORTH_KEEPING = 20.0
 
@@ -46,7 +46,7 @@ def _packed(schedule: Schedule) -> dict[str, Any]:
         assert isinstance(solve, InFeatures)
         own = {name: getattr(solve, name) for name in ("inverse", "site", "precision", "gain")}
         steps.append({**own, "bias": step.bias, "tilted": step.tilted})
-    return {"start": schedule.start, "steps": steps}
+    return {"centre": schedule.centre, "steps": steps}
 
 
 def _unpacked(linear: LinearMap, packed: dict[str, Any]) -> Schedule:
@@ -54,4 +54,4 @@ def _unpacked(linear: LinearMap, packed: dict[str, Any]) -> Schedule:
     for own in packed["steps"]:
         solve = InFeatures(linear, own["inverse"], own["site"], own["precision"], own["gain"])
         steps.append(Step(solve, own["bias"], own["tilted"]))
-    return Schedule(packed["start"], tuple(steps))
+    return Schedule(packed["centre"], tuple(steps))
