@@ -105,19 +105,17 @@ class RARTokenizer(Tokenizer):
     """MaskGIT-VQGAN: no attention, no convolutions around the codebook, pixels in [0, 1].
 
     ``config`` carries the released hyper-parameters: channel_mult, hidden_channels, num_res_blocks, z_channels,
-    codebook_size and optionally norm_groups.
+    codebook_size and optionally norm_groups, and ``decoder``: those sizes in which the decoder differs.
     """
 
     native_range = (0.0, 1.0)
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
         super().__init__(config, image_size)
-        mults, dim = list(config["channel_mult"]), config["z_channels"]
-        sizes = (config["hidden_channels"], mults, config["num_res_blocks"], dim, config.get("norm_groups", 32))
-        self.encoder = Encoder(*sizes)
-        self.decoder = Decoder(*sizes)
-        self.quantizer = VectorQuantizer(config["codebook_size"], dim)
-        self.grid = image_size // 2 ** (len(mults) - 1)
+        self.encoder = Encoder(*_sizes(config))
+        self.decoder = Decoder(*_sizes({**config, **config.get("decoder", {})}))
+        self.quantizer = VectorQuantizer(config["codebook_size"], config["z_channels"])
+        self.grid = image_size // 2 ** (len(config["channel_mult"]) - 1)
 
     def encode_native(self, images: Tensor) -> Tensor:
         return self.encoder(images)
@@ -134,6 +132,11 @@ class RARTokenizer(Tokenizer):
     def released_key(self, name: str) -> str | None:
         """Our name of a tensor in the released file."""
         return _rename_tokenizer(name)
+
+
+def _sizes(config: Mapping[str, Any]) -> tuple[int, list[int], int, int, int]:
+    names = ("hidden_channels", "channel_mult", "num_res_blocks", "z_channels")
+    return *(config[name] for name in names), config.get("norm_groups", 32)
 
 
 _rename_tokenizer = rules((r"^quantize\.", "quantizer."))

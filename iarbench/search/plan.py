@@ -26,7 +26,7 @@ from iarbench.search.store import kept
 
 # Noise levels as shares of the mean variance of a feature. Started higher the first iterations learn nothing;
 # ended higher the last ones decide nothing.
-FIRST, LAST = 0.064, 0.008
+FIRST, LAST = 0.064, 0.004
 FIRST_LOCAL = 0.016
 LOCAL_ITERATIONS = 6
 WINDOWS = 24
