@@ -14,7 +14,6 @@ from iarbench.detector import Target
 from iarbench.errors import UserError
 from iarbench.generator import Generator
 from iarbench.nn.checkpoint import load_released, read_state
-from iarbench.nn.refine import Refiner
 from iarbench.tokenizer import Tokenizer
 from iarbench.variants import Variant
 from iarbench.weights import encoders, locate, weights_hash
@@ -47,29 +46,18 @@ def load_tokenizer(variant: Variant, encoder: str = "original", weights_dir: Pat
     tokenizer = build_tokenizer(variant)
     _fill(tokenizer, variant, "tokenizer", weights_dir)
     if encoder != "original":
-        if encoder == "inverse":
-            add_refiner(tokenizer, variant)
         load_inverse(tokenizer, locate(variant, encoder, weights_dir))
     return tokenizer.float().eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def add_refiner(tokenizer: Tokenizer, variant: Variant) -> None:
-    """Give the tokenizer the corrections of the variant's inverse encoder, weights not loaded, if it has them."""
-    if variant.refiner is not None:
-        device = next(tokenizer.parameters()).device
-        blank = torch.zeros(1, 3, variant.image_size, variant.image_size, device=device)
-        tokenizer.refiner = Refiner(variant.refiner, tokenizer.encode_native(blank).shape[1]).to(device)
 
 
 def load_inverse(tokenizer: Tokenizer, path: Path) -> None:
     """Replace the modules that inverse fine-tuning trains.
 
     Accepts our files (``encoder.conv_in.weight``) and published ones (``module0.conv_in.weight``, numbered in the
-    order of ``modules_of_inverse``).
+    order of ``inverse_modules``).
     """
     state = read_state(path)
-    names = tokenizer.modules_of_inverse()
+    names = tokenizer.inverse_modules
     for i, name in enumerate(names):
         state = {
             k.replace(f"module{i}.", f"{name}.", 1) if k.startswith(f"module{i}.") else k: v for k, v in state.items()

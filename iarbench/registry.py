@@ -131,6 +131,7 @@ DETECTORS = Registry(
         "quantloss-modes": "iarbench.detectors.quantloss:QuantLossModes",
         "quantloss-moves": "iarbench.detectors.quantloss:QuantLossMoves",
         "quantloss-reference": "iarbench.detectors.quantloss:QuantLossReference",
+        "quantloss-descent": "iarbench.detectors.descent:QuantLossDescent",
         "encloss": "iarbench.detectors.encloss:EncLoss",
         "combined": "iarbench.detectors.combined:Combined",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",

@@ -13,8 +13,6 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from iarbench.nn.refine import Refiner
-
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
@@ -36,19 +34,14 @@ class Tokenizer(nn.Module, ABC):
     capabilities: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})
     #: submodules that inverse fine-tuning trains (arXiv 2606.28386, appendix C); the rest stays frozen
     inverse_modules: ClassVar[tuple[str, ...]] = ("encoder",)
-    refiner: Refiner | None
-    """Corrects what the encoder finds; some inverse encoders have one."""
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
         super().__init__()
         self.image_size = image_size
-        self.register_module("refiner", None)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images float32 (B, 3, H, W) in [0, 1] to features (B, C, h, w)."""
-        native = self.to_native(images)
-        f = self.encode_native(native)
-        return f if self.refiner is None else self.refiner(native, f, self.decode_clamped)
+        return self.encode_native(self.to_native(images))
 
     def to_native(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] brought to ``native_range``."""
@@ -63,10 +56,6 @@ class Tokenizer(nn.Module, ABC):
         """Features (B, C, h, w) to images float32 (B, 3, H, W), clamped to [0, 1]."""
         low, high = self.native_range
         return (self.decode_clamped(features) - low) / (high - low)
-
-    def modules_of_inverse(self) -> tuple[str, ...]:
-        """Names of the submodules that an inverse encoder brings."""
-        return self.inverse_modules if self.refiner is None else (*self.inverse_modules, "refiner")
 
     @abstractmethod
     def encode_native(self, images: Tensor) -> Tensor:

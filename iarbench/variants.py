@@ -69,8 +69,6 @@ class Variant(BaseModel):
     classes: tuple[str, ...] | None = None
     """names of its classes where they are not ImageNet's 1,000"""
     shares_tokenizer_with: tuple[str, ...] = ()
-    refiner: dict[str, Any] | None = None
-    """sizes of the corrections (:class:`iarbench.nn.refine.Refiner`) of its plain inverse encoder, if it has them"""
     finetune: dict[str, Any] = Field(default_factory=dict)
     """numbers of the inverse encoder's training that differ from the recipe's"""
     licence: str

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from iarbench.detector import Evidence, apply
+from iarbench.detectors.descent import descend
 from iarbench.detectors.encloss import EPSILON
 from iarbench.registry import DETECTORS
 from iarbench.testing import check_detector, toy_images, toy_target
 
-NAMES = ("quantloss", "encloss", "combined", "reconstruction")
+NAMES = ("quantloss", "quantloss-descent", "encloss", "combined", "reconstruction")
 
 
 def score(name: str, images: torch.Tensor) -> list[float]:
@@ -47,7 +48,18 @@ def test_combined_is_minus_the_product_of_the_two_losses() -> None:
     assert score("combined", images) == pytest.approx(product, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["quantloss", "reconstruction"])
+@pytest.mark.parametrize("name", ["quantloss", "quantloss-descent", "reconstruction"])
 def test_images_of_the_other_toy_score_lower(name: str) -> None:
     own, other = (torch.from_numpy(toy_images(8, 4, o)).permute(0, 3, 1, 2).float() / 255 for o in (0, 25))
     assert min(score(name, own)) > max(score(name, other))
+
+
+def test_descent_finds_features_that_reproduce_the_image() -> None:
+    tokenizer = toy_target().tokenizer
+    images = torch.from_numpy(toy_images(4, 2, None)).permute(0, 3, 1, 2).float() / 255
+    near = tokenizer.encode(images)
+    far = near + 0.1 * torch.randn(near.shape, generator=torch.Generator().manual_seed(0))
+    found = descend(tokenizer, images, far)
+    before, after = ((tokenizer.decode(f) - images).square().flatten(1).mean(1) for f in (far, found))
+    least = (tokenizer.decode(near) - images).square().flatten(1).mean(1)  # the toy's encoder is the best there is
+    assert torch.all(after - least < 0.1 * (before - least))

@@ -46,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
 
     from iarbench import variants
     from iarbench.files import write_atomically
-    from iarbench.loading import add_refiner, load_tokenizer
+    from iarbench.loading import load_tokenizer
     from iarbench.memory import keep_freed_memory
     from iarbench.training.data import load_parquet
     from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
@@ -63,9 +63,6 @@ def execute(args: argparse.Namespace) -> int:
         pairs = pairs.join(pairs_of_pictures(tokenizer, load_parquet(args.tokens_of, variant.image_size).pixels))
     asked = {key: value for key, value in (("epochs", args.epochs), ("lr", args.lr)) if value is not None}
     recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
-    if not args.augment:
-        torch.manual_seed(recipe.seed)
-        add_refiner(tokenizer, variant)
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"
     losses = finetune_inverse(tokenizer, pairs.pixels, pairs.tokens, recipe, state)

@@ -23,7 +23,7 @@ The same command again continues from the last checkpoint in --out.
 
 
 #: how many pictures a teacher paints for a smaller decoder to copy
-PAINTED = 16_000
+PAINTED = 12_000
 
 
 def add_parser(subparsers: options.Subparsers) -> None:

@@ -32,11 +32,8 @@ class QuantLoss(Detector):
     solver: ClassVar[str] = "ep"
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
-        found = quant_loss(evidence, self.solver)
-        if not searches(evidence):
-            return {self.name: -found}
-        greedy = mse(evidence.f, evidence.quantized.features)
-        return {self.name: -found, "greedy": -greedy, "ratio": -(found + EPSILON) / (greedy + EPSILON)}
+        found = evidence.searched(self.solver).features if searches(evidence) else None
+        return quantisation_scores(self.name, evidence.f, evidence.quantized.features, found)
 
 
 class QuantLossModes(QuantLoss):
@@ -58,6 +55,17 @@ class QuantLossReference(QuantLoss):
 
     name: ClassVar[str] = "quantloss-reference"
     solver: ClassVar[str] = "reference"
+
+
+def quantisation_scores(name: str, f: Tensor, greedy: Tensor, found: Tensor | None) -> dict[str, Tensor]:
+    """The scores of :class:`QuantLoss` for features f, their greedy codes and, where there is a search, what it found;
+    all (B, C, h, w).
+    """
+    before = mse(f, greedy)
+    if found is None:
+        return {name: -before}
+    after = mse(f, found)
+    return {name: -after, "greedy": -before, "ratio": -(after + EPSILON) / (before + EPSILON)}
 
 
 def searches(evidence: Evidence) -> bool:

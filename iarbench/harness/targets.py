@@ -44,5 +44,5 @@ def _what_it_computes(variant: Variant, encoder: str, settings: Settings) -> str
     # One file of weights can serve several configurations, such as other scales: only equal ones compute the same.
     weights = weights_hash(variant, encoder, settings.weights_dir)
     return json.dumps(
-        [weights, encoder, variant.image_size, variant.code, variant.tokenizer, variant.refiner], sort_keys=True
+        [weights, encoder, variant.image_size, variant.code, variant.tokenizer], sort_keys=True
     )

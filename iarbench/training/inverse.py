@@ -89,7 +89,7 @@ def finetune_inverse(
     """
     torch.manual_seed(recipe.seed)
     tokenizer.eval().requires_grad_(False)
-    names = tokenizer.modules_of_inverse()
+    names = tokenizer.inverse_modules
     trained = nn.ModuleList(tokenizer.get_submodule(name) for name in names).requires_grad_(True)
     optimizer = torch.optim.Adam(trained.parameters(), lr=recipe.lr, betas=recipe.betas)
     history: dict[str, list[float]] = {"losses": []}
@@ -108,27 +108,18 @@ def finetune_inverse(
                 pixels = _augmented(pixels, stage(epoch, recipe.epochs), f"{recipe.seed}/{epoch}/{i}")
             with torch.no_grad():
                 target = tokenizer.lookup(tokens[rows].to(device))
-            errors = _errors(tokenizer, pixels.permute(0, 3, 1, 2).to(device).float() / 255, target)
-            # A correction's error is a fraction of the first guess's: in logarithms each counts alike.
-            loss = errors[0] if len(errors) == 1 else torch.stack(errors).log().sum()
+            native = tokenizer.to_native(pixels.permute(0, 3, 1, 2).to(device).float() / 255)
+            with mixed(device):
+                found = tokenizer.encode_native(native)
+            loss = nn.functional.mse_loss(found.float(), target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total += errors[-1].item()
-            progress.show(epoch * per_epoch + i + 1, first=errors[0].item(), last=errors[-1].item())
+            total += loss.item()
+            progress.show(epoch * per_epoch + i + 1, loss=loss.item())
         history["losses"].append(total / per_epoch)
         save_atomically(snapshot(epoch + 1, asdict(recipe), trained, optimizer, history), state)
     return history["losses"]
-
-
-def _errors(tokenizer: Tokenizer, images: Tensor, target: Tensor) -> list[Tensor]:
-    """Mean squared feature error of the encoder, then after each correction where there is a refiner."""
-    native = tokenizer.to_native(images)
-    with mixed(images.device):
-        found = [tokenizer.encode_native(native).float()]
-        if tokenizer.refiner is not None:
-            found.extend(tokenizer.refiner.trajectory(native, found[0], tokenizer.decode_clamped))
-    return [nn.functional.mse_loss(f, target) for f in found]
 
 
 def _augmented(pixels: Tensor, strength: str | None, name: str) -> Tensor:
@@ -144,5 +135,5 @@ def _augmented(pixels: Tensor, strength: str | None, name: str) -> Tensor:
 
 def inverse_state(tokenizer: Tokenizer) -> dict[str, Tensor]:
     """What an inverse encoder file holds: the fine-tuned modules' tensors under our names."""
-    names = tokenizer.modules_of_inverse()
+    names = tokenizer.inverse_modules
     return {k: v for k, v in tokenizer.state_dict().items() if k.split(".")[0] in names}
