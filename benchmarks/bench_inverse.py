@@ -5,8 +5,9 @@
 ``error``: mean square of the encoder's features minus those the images were decoded from. ``quantisation``: what the
 nearest codes leave of a photograph's features. An encoder can only tell where its error is the smaller one.
 ``tokens``: share of the true tokens found, by the quantiser and by the search. AUROC of every score of QuantLoss: own
-images against their mirror images, which have the same content, and against photographs. The images are made here
-under seeds that no inverse encoder has seen.
+images against their mirror images, which have the same content, and against photographs; ``descent``: of
+quantloss-descent, on the first 40 of each, for inverse encoders. The images are made here under seeds that no inverse
+encoder has seen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 from iarbench import variants
 from iarbench.content import images_path
 from iarbench.detector import Evidence, Target, mse
+from iarbench.detectors.descent import QuantLossDescent
 from iarbench.detectors.quantloss import QuantLoss, searches
 from iarbench.images import ImageSet
 from iarbench.loading import load_generator, load_target
@@ -29,6 +31,9 @@ from iarbench.metrics import auroc
 from iarbench.record import ImageRecord
 from iarbench.thresholds import Scores
 from iarbench.weights import encoders
+
+
+DESCENT_IMAGES = 40  # half a second an image
 
 
 def pixels(records: list[ImageRecord]) -> Tensor:
@@ -46,6 +51,10 @@ def compare(target: Target, own: Tensor, tokens: Tensor, photos: Tensor) -> dict
         name: Evidence(target, images) for name, images in (("own", own), ("mirror", own.flip(-1)), ("photos", photos))
     }
     scores = {name: QuantLoss().score(evidence) for name, evidence in sides.items()}
+    if target.encoder == "inverse":
+        for name, evidence in sides.items():
+            few = Evidence(target, evidence.images[:DESCENT_IMAGES])
+            scores[name]["descent"] = QuantLossDescent().score(few)[QuantLossDescent.name]
     truth = target.tokenizer.lookup(tokens)
     found = {"quantiser": sides["own"].quantized.tokens}
     if searches(sides["own"]):

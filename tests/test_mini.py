@@ -11,7 +11,8 @@ import torch
 from iarbench import variants
 from iarbench.content import images_path
 from iarbench.data.cards import page
-from iarbench.detector import Evidence, apply
+from iarbench.detector import Detector, Evidence, apply
+from iarbench.detectors.descent import QuantLossDescent
 from iarbench.detectors.quantloss import QuantLoss
 from iarbench.images import ImageSet
 from iarbench.loading import load_generator, load_target
@@ -29,12 +30,18 @@ def images() -> ImageSet:
 
 
 def scores(
-    images: ImageSet, source: str, target: str, encoder: str = "inverse", score: str = "quantloss"
+    images: ImageSet,
+    source: str,
+    target: str,
+    encoder: str = "inverse",
+    detector: Detector | None = None,
+    count: int = COUNT,
 ) -> np.ndarray:
-    records = next(images.filter(source=source, split="test").iterate(batch_size=COUNT))
+    detector = detector or QuantLoss()
+    records = next(images.filter(source=source, split="test").iterate(batch_size=count))
     pixels = torch.stack([torch.from_numpy(np.array(record.pil())) for record in records])
     evidence = Evidence(load_target(target, encoder), pixels.permute(0, 3, 1, 2).float() / 255)
-    return np.array(apply(QuantLoss(), evidence).scores[score])
+    return np.array(apply(detector, evidence).scores[detector.name])
 
 
 def test_the_set_is_whole_and_its_sides_have_one_format(images: ImageSet) -> None:
@@ -83,6 +90,11 @@ def test_quantloss_knows_whose_images_they_are(images: ImageSet) -> None:
     assert auroc(Scores.of(wrong), Scores.of(scores(images, "photos-free", "var-mini"))).value < 0.8
 
 
+def test_codes_in_all_directions_let_quantloss_see_taming(images: ImageSet) -> None:
+    own, real = (scores(images, source, "taming-mini") for source in ("taming-mini", "photos-free"))
+    assert auroc(Scores.of(own), Scores.of(real)).value > 0.85
+
+
 def test_the_inverse_encoder_is_what_makes_it_work(images: ImageSet) -> None:
     values = {
         encoder: auroc(
@@ -94,15 +106,21 @@ def test_the_inverse_encoder_is_what_makes_it_work(images: ImageSet) -> None:
     assert values["inverse"] > values["original"] + 0.15
 
 
-def test_the_search_lifts_var_and_twins_score_alike(images: ImageSet) -> None:
+def test_descent_separates_var_where_a_single_guess_does_not(images: ImageSet) -> None:
     values = {
-        score: auroc(
-            Scores.of(scores(images, "var-mini", "var-mini", score=score)),
-            Scores.of(scores(images, "photos-free", "var-mini", score=score)),
+        detector.name: auroc(
+            *(
+                Scores.of(scores(images, source, "var-mini", detector=detector, count=16))
+                for source in ("var-mini", "photos-free")
+            )
         ).value
-        for score in ("greedy", "quantloss")
+        for detector in (QuantLoss(), QuantLossDescent())
     }
-    assert values["quantloss"] > values["greedy"] + 0.03
+    assert values["quantloss"] < 0.8
+    assert values["quantloss-descent"] > 0.9
+
+
+def test_twins_score_alike(images: ImageSet) -> None:
     own = scores(images, "var-mini", "var-mini")
     assert np.array_equal(own, scores(images, "var-mini", "var-mini-s"))
     twin = auroc(Scores.of(own), Scores.of(scores(images, "var-mini-s", "var-mini"))).value
