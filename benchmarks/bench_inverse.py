@@ -32,7 +32,6 @@ from iarbench.record import ImageRecord
 from iarbench.thresholds import Scores
 from iarbench.weights import encoders
 
-
 DESCENT_IMAGES = 40  # half a second an image
 
 
