@@ -77,7 +77,7 @@ def _number(value: Tensor) -> float:
     return float(f"{float(value):.3g}")
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100)
