@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -50,7 +51,7 @@ def test_examples_in_the_help_parse(verb: str, capsys: pytest.CaptureFixture[str
         main([verb, "--help"])
     text = re.sub(r"\\\n\s*", "", capsys.readouterr().out.partition("examples:")[2])
     lines = re.findall(r"^  iarbench (.*)$", text, re.MULTILINE)
-    found = [re.split(r"\s{2,}(?!\s*--)| > ", line)[0].split() for line in lines]
+    found = [shlex.split(re.split(r"\s{2,}(?!\s*--)| > ", line)[0]) for line in lines]
     assert found
     for words in found:
         assert parser().parse_args(words).verb == words[0]

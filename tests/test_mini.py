@@ -83,8 +83,8 @@ def test_members_are_what_the_shipped_weights_make(images: ImageSet, name: str) 
 
 def test_quantloss_knows_whose_images_they_are(images: ImageSet) -> None:
     own, other, real = (scores(images, s, "llamagen-mini") for s in ("llamagen-mini", "var-mini", "photos-free"))
-    assert auroc(Scores.of(own), Scores.of(real)).value > 0.95
-    assert auroc(Scores.of(own), Scores.of(other)).value > 0.95
+    assert auroc(Scores.of(own), Scores.of(real)).value > 0.9
+    assert auroc(Scores.of(own), Scores.of(other)).value > 0.9
     # The same images against the other target: the separation must go.
     wrong = scores(images, "llamagen-mini", "var-mini")
     assert auroc(Scores.of(wrong), Scores.of(scores(images, "photos-free", "var-mini"))).value < 0.8

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
-
 from iarbench.detector import Detector, Evidence
 from iarbench.detectors.quantloss import QuantLoss, quantisation_scores, searches
-from iarbench.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from iarbench.tokenizer import Tokenizer
 
 STEPS = 40
 #: of Adam, in standard deviations of the image's own features; falls linearly to a tenth
@@ -42,6 +41,8 @@ def descend(tokenizer: Tokenizer, images: Tensor, f: Tensor) -> Tensor:
 
     What an image gets does not depend on the others of its batch.
     """
+    import torch
+
     with torch.inference_mode(False), torch.enable_grad():
         start, native = f.detach().clone(), tokenizer.to_native(images.detach().clone())
         unit = start.flatten(1).std(dim=1)[:, None, None, None] + 1e-6
