@@ -57,6 +57,10 @@ class Tokenizer(nn.Module, ABC):
         low, high = self.native_range
         return (self.decode_clamped(features) - low) / (high - low)
 
+    def decoding_modules(self) -> nn.ModuleList:
+        """What turns codebook features into an image."""
+        return nn.ModuleList(m for name, m in self.named_children() if name in ("decoder", "post_quant_conv"))
+
     @abstractmethod
     def encode_native(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in ``native_range`` to features (B, C, h, w)."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from iarbench.commands import options
 
 if TYPE_CHECKING:
+    from iarbench.tokenizer import Tokenizer
     from iarbench.training.data import TrainingImages
 
 EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/
@@ -38,7 +39,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--like", default="llamagen-mini", help="generator that it takes its architecture from")
     parser.add_argument("--images", type=Path, required=True, help="Parquet file with columns image and label")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, YAML and checkpoints")
-    parser.add_argument("--decoder", type=yaml_mapping, help="sizes in which the new decoder differs (decoder)")
+    parser.add_argument("--decoder", type=options.mapping, help="sizes in which the new decoder differs (decoder)")
     parser.add_argument("--labels", help="train the transformer on these labels only, comma-separated")
     parser.add_argument("--class-names", help="names of these labels in their order, comma-separated; default: numbers")
     parser.add_argument("--steps", type=options.positive, help="batches to train on; default from the recipe")
@@ -49,19 +50,6 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
-
-
-def yaml_mapping(text: str) -> dict[str, Any]:
-    """A flag's value such as ``{ch: 8, ch_mult: [1, 2]}``. Raises argparse's error."""
-    import yaml
-
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a mapping such as '{{ch: 8, ch_mult: [1, 2]}}'")
-    return value
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -101,7 +89,6 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
 
     from iarbench.loading import build_tokenizer
     from iarbench.training import folder
-    from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
     from iarbench.training.quality import tokenizer_quality
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
     from iarbench.training.usage import count_usage
@@ -109,24 +96,31 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     began = time.monotonic()
     torch.manual_seed(0)
     tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
-    state = args.out / "checkpoints"
     first = _recipe(ReconstructionRecipe, steps=args.steps, isotropy=args.isotropy, latent_weight=args.latent_weight)
-    train_reconstruction(tokenizer, images.pixels, first, state / f"{args.name}-reconstruction.pt")
+    train_reconstruction(tokenizer, images.pixels, first, args.out / "checkpoints" / f"{args.name}-reconstruction.pt")
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
-    second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
-    if second.steps:
-        train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
+    sharpened = _sharpen(args, tokenizer, images)
     quality = tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000])
     count_usage(tokenizer, images.pixels[:20000])
     card = {
         "images": len(images.pixels),
         "parameters": sum(p.numel() for p in tokenizer.parameters()),
-        "recipe": {"reconstruction": first.__class__.__name__, "steps": first.steps, "adversarial": second.steps},
+        "recipe": {"reconstruction": first.__class__.__name__, "steps": first.steps, "adversarial": sharpened},
         "seconds": round(time.monotonic() - began),
         **quality,
     }
     return folder.add_weights(args.out, args.name, "tokenizer", tokenizer.state_dict(), card)
+
+
+def _sharpen(args: argparse.Namespace, tokenizer: Tokenizer, images: TrainingImages) -> int:
+    """The phase against a discriminator, where it is asked for; returns how many batches it had."""
+    from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
+
+    recipe = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
+    if recipe.steps:
+        train_adversarial(tokenizer, images.pixels, recipe, args.out / "checkpoints" / f"{args.name}-adversarial.pt")
+    return int(recipe.steps)
 
 
 def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
@@ -134,7 +128,6 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
 
     from iarbench.loading import build_tokenizer, load_generator
     from iarbench.training import folder
-    from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
     from iarbench.training.distill import DistillRecipe, distill_decoder
     from iarbench.training.pairs import pairs_of_pictures
     from iarbench.training.quality import tokenizer_quality
@@ -146,14 +139,11 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
     tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
     kept = {k: v for k, v in teacher.tokenizer.state_dict().items() if not k.startswith("decoder.")}
     tokenizer.load_state_dict({**tokenizer.state_dict(), **kept})
-    state = args.out / "checkpoints"
     first = _recipe(DistillRecipe, steps=args.steps)
-    error = distill_decoder(tokenizer, pairs, first, state / f"{args.name}-distill.pt")
-    second = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
-    if second.steps:
-        train_adversarial(tokenizer, images.pixels, second, state / f"{args.name}-adversarial.pt")
+    error = distill_decoder(tokenizer, pairs, first, args.out / "checkpoints" / f"{args.name}-distill.pt")
+    sharpened = _sharpen(args, tokenizer, images)
     card = {
-        "recipe": {"distill": first.steps, "adversarial": second.steps},
+        "recipe": {"distill": first.steps, "adversarial": sharpened},
         "error_to_teacher": error,
         "parameters": sum(p.numel() for p in tokenizer.parameters()),
         "seconds": round(time.monotonic() - began),

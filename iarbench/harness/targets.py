@@ -43,6 +43,4 @@ def load_targets(wanted: Iterable[tuple[Variant, str]], settings: Settings) -> T
 def _what_it_computes(variant: Variant, encoder: str, settings: Settings) -> str:
     # One file of weights can serve several configurations, such as other scales: only equal ones compute the same.
     weights = weights_hash(variant, encoder, settings.weights_dir)
-    return json.dumps(
-        [weights, encoder, variant.image_size, variant.code, variant.tokenizer], sort_keys=True
-    )
+    return json.dumps([weights, encoder, variant.image_size, variant.code, variant.tokenizer], sort_keys=True)

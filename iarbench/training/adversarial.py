@@ -15,8 +15,13 @@ from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
 from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
 from iarbench.training.data import random_batch
-from iarbench.training.distill import decoding_modules
-from iarbench.training.losses import PatchDiscriminator, discriminator_loss, feature_matching, reconstruction_loss
+from iarbench.training.losses import (
+    PatchDiscriminator,
+    discriminator_loss,
+    feature_matching,
+    latent_loss,
+    reconstruction_loss,
+)
 from iarbench.training.precision import mixed
 from iarbench.training.schedule import cosine
 
@@ -41,7 +46,7 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
     """Train the decoder in place on uint8 pixels (N, 3, S, S); the same call continues from ``state``."""
     torch.manual_seed(recipe.seed)
     tokenizer.eval().requires_grad_(False)
-    decoder = decoding_modules(tokenizer).requires_grad_(True)
+    decoder = tokenizer.decoding_modules().requires_grad_(True)
     device = next(decoder.parameters()).device
     critic = PatchDiscriminator().to(device)
     average = [p.detach().clone() for p in decoder.parameters()]
@@ -58,9 +63,7 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
         real, fake, f_z = _decode(tokenizer, random_batch(pixels, recipe.batch).to(device))
         pixel, loss = _decoder_loss(critic, real, fake, recipe, min(1.0, step / 300))
         if recipe.latent_weight:
-            with mixed(device):
-                read = tokenizer.encode_native(fake.clamp(*tokenizer.native_range))
-            loss = loss + recipe.latent_weight * nn.functional.mse_loss(read.float(), f_z)
+            loss = loss + recipe.latent_weight * latent_loss(tokenizer, fake, f_z)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)

@@ -30,11 +30,6 @@ class DistillRecipe:
     seed: int = 0
 
 
-def decoding_modules(tokenizer: Tokenizer) -> nn.ModuleList:
-    """What turns codebook features into an image."""
-    return nn.ModuleList(m for name, m in tokenizer.named_children() if name in ("decoder", "post_quant_conv"))
-
-
 def distill_decoder(tokenizer: Tokenizer, pairs: Pairs, recipe: DistillRecipe, state: Path) -> float:
     """Train the decoder in place on the teacher's images of ``pairs``; the same call continues from ``state``.
 
@@ -42,7 +37,7 @@ def distill_decoder(tokenizer: Tokenizer, pairs: Pairs, recipe: DistillRecipe, s
     """
     torch.manual_seed(recipe.seed)
     tokenizer.requires_grad_(False)
-    decoder = decoding_modules(tokenizer).requires_grad_(True)
+    decoder = tokenizer.decoding_modules().requires_grad_(True)
     device = next(decoder.parameters()).device
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=1e-4)
     errors: dict[str, list[float]] = {"errors": []}

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from iarbench.tokenizer import Tokenizer
+from iarbench.training.precision import mixed
+
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     """L1 + 0.5 MSE + 0.5 L1 of the horizontal and vertical differences, over images (B, 3, H, W) in [-1, 1]."""
@@ -27,6 +30,13 @@ def isotropy_loss(features: Tensor) -> Tensor:
     rows = rows - rows.mean(0)
     covariance = rows.T @ rows / len(rows)
     return (covariance - torch.eye(len(covariance), device=rows.device)).square().sum() / len(covariance)
+
+
+def latent_loss(tokenizer: Tokenizer, decoded: Tensor, f_z: Tensor) -> Tensor:
+    """Mean squared feature error when the encoder reads decoded native images (B, 3, H, W) of features f_z."""
+    with mixed(decoded.device):
+        read = tokenizer.encode_native(decoded.clamp(*tokenizer.native_range))
+    return F.mse_loss(read.float(), f_z)
 
 
 class PatchDiscriminator(nn.Module):

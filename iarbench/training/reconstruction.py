@@ -16,7 +16,7 @@ from iarbench.tokenizer import Tokenizer
 from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
 from iarbench.training.codebook import CodebookAverage
 from iarbench.training.data import random_batch
-from iarbench.training.losses import isotropy_loss, reconstruction_loss
+from iarbench.training.losses import isotropy_loss, latent_loss, reconstruction_loss
 from iarbench.training.precision import mixed
 from iarbench.training.schedule import cosine
 
@@ -96,7 +96,5 @@ def _forward(
     if isotropy:
         features = features + isotropy * isotropy_loss(f)
     if latent:
-        with mixed(images.device):
-            read = tokenizer.encode_native(output.clamp(*tokenizer.native_range))
-        features = features + latent * F.mse_loss(read.float(), f_z.detach())
+        features = features + latent * latent_loss(tokenizer, output, f_z.detach())
     return pixel, features, steps
