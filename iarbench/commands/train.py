@@ -33,7 +33,8 @@ def add_parser(subparsers: options.Subparsers) -> None:
         "Train a generator of a known architecture on your own images, tokenizer first. "
         "--out becomes a folder of generators: weights and the YAML that describes them."
     )
-    parser = options.add_verb(subparsers, "train", "train a tokenizer or a transformer", description, EXAMPLES)
+    brief = "train a tokenizer, its smaller decoder, or a transformer"
+    parser = options.add_verb(subparsers, "train", brief, description, EXAMPLES)
     parser.add_argument("what", choices=["tokenizer", "transformer", "decoder"])
     parser.add_argument("--name", required=True, help="name of the new generator")
     parser.add_argument("--like", default="llamagen-mini", help="generator that it takes its architecture from")
