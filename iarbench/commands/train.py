@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from iarbench.commands import options
 
 if TYPE_CHECKING:
     from iarbench.tokenizer import Tokenizer
     from iarbench.training.data import TrainingImages
+
+R = TypeVar("R")
 
 EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/
   iarbench train transformer --name mine --images train.parquet --out mine/
@@ -81,7 +83,7 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recipe(kind: type, **given: Any) -> Any:
+def _recipe(kind: type[R], **given: Any) -> R:
     return kind(**{key: value for key, value in given.items() if value is not None})
 
 
@@ -121,7 +123,7 @@ def _sharpen(args: argparse.Namespace, tokenizer: Tokenizer, images: TrainingIma
     recipe = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
     if recipe.steps:
         train_adversarial(tokenizer, images.pixels, recipe, args.out / "checkpoints" / f"{args.name}-adversarial.pt")
-    return int(recipe.steps)
+    return recipe.steps
 
 
 def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
