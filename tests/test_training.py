@@ -74,6 +74,12 @@ def test_isotropy_is_the_distance_of_the_covariance_from_the_identity() -> None:
     assert isotropy_loss(white[:, :1].expand(-1, 3, -1, -1)).item() == 2.0  # six entries of 1 too many, three channels
 
 
+def test_isotropy_over_a_window_asks_neighbours_to_differ() -> None:
+    flat = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1).expand(2, 1, 2, 2)  # variance 1, the same at all four positions
+    assert isotropy_loss(flat).item() == 0.0
+    assert isotropy_loss(flat, window=2).item() == 3.0  # twelve entries of 1 too many, four numbers
+
+
 def test_isotropy_spreads_features_over_more_directions(tmp_path: Path) -> None:
     def directions(weight: float) -> float:
         model = tokenizer()

@@ -50,6 +50,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
         "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
     )
     parser.add_argument("--isotropy", type=float, help="how strongly codes are to spread over all directions; 0")
+    parser.add_argument(
+        "--isotropy-window", type=options.positive, help="side of the square of positions it is taken over; 1"
+    )
     parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
@@ -99,7 +102,13 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     began = time.monotonic()
     torch.manual_seed(0)
     tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
-    first = _recipe(ReconstructionRecipe, steps=args.steps, isotropy=args.isotropy, latent_weight=args.latent_weight)
+    first = _recipe(
+        ReconstructionRecipe,
+        steps=args.steps,
+        isotropy=args.isotropy,
+        isotropy_window=args.isotropy_window,
+        latent_weight=args.latent_weight,
+    )
     train_reconstruction(tokenizer, images.pixels, first, args.out / "checkpoints" / f"{args.name}-reconstruction.pt")
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()

@@ -33,6 +33,7 @@ class ReconstructionRecipe:
     lr: float = 1.5e-3
     isotropy: float = 0.0
     """weight of :func:`iarbench.training.losses.isotropy_loss`, which spreads the codes over all directions"""
+    isotropy_window: int = 1  # side of the square of positions that it is taken over
     latent_weight: float = 0.0
     """of the squared feature error when the encoder reads the decoded image: both learn to keep codes apart"""
     latent_from: float = 0.6  # share of the steps after which it is: earlier, decoded images show too little
@@ -56,7 +57,7 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
         set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
         images = random_batch(pixels, recipe.batch).to(device)
         latent = recipe.latent_weight if step >= recipe.latent_from * recipe.steps else 0.0
-        pixel, quantiser, steps = _forward(tokenizer, images, codebook, recipe.isotropy, latent)
+        pixel, quantiser, steps = _forward(tokenizer, images, codebook, recipe, latent)
         optimizer.zero_grad(set_to_none=True)
         (pixel + quantiser).backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -72,7 +73,7 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
 
 
 def _forward(
-    tokenizer: Tokenizer, images: Tensor, codebook: CodebookAverage | None, isotropy: float, latent: float
+    tokenizer: Tokenizer, images: Tensor, codebook: CodebookAverage | None, recipe: ReconstructionRecipe, latent: float
 ) -> tuple[Tensor, Tensor, list[Assignment]]:
     """Pixel loss, quantiser loss and the assignments of one batch; the first batch ever fills the codebook.
 
@@ -93,8 +94,8 @@ def _forward(
         output = tokenizer.decode_native(f + (f_z - f).detach())
     pixel = reconstruction_loss(output.float(), tokenizer.to_native(images))
     features = COMMITMENT * commit + fit
-    if isotropy:
-        features = features + isotropy * isotropy_loss(f)
+    if recipe.isotropy:
+        features = features + recipe.isotropy * isotropy_loss(f, recipe.isotropy_window)
     if latent:
         features = features + latent * latent_loss(tokenizer, output, f_z.detach())
     return pixel, features, steps
