@@ -71,6 +71,7 @@ def test_isotropy_is_the_distance_of_the_covariance_from_the_identity() -> None:
     white = signs[1:].view(1, 3, 2, 2)  # three uncorrelated channels of variance 1 on four positions
     assert isotropy_loss(white).item() == 0.0
     assert isotropy_loss(2 * white + 5).item() == 9.0  # covariance 4 I: 3 squared a channel
+    assert isotropy_loss(2 * white, variance=4.0).item() == 0.0
     assert isotropy_loss(white[:, :1].expand(-1, 3, -1, -1)).item() == 2.0  # six entries of 1 too many, three channels
 
 

@@ -53,6 +53,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--isotropy-window", type=options.positive, help="side of the square of positions it is taken over; 1"
     )
+    parser.add_argument("--isotropy-variance", type=float, help="variance it asks of every feature; 1")
     parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
@@ -107,6 +108,7 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
         steps=args.steps,
         isotropy=args.isotropy,
         isotropy_window=args.isotropy_window,
+        isotropy_variance=args.isotropy_variance,
         latent_weight=args.latent_weight,
     )
     train_reconstruction(tokenizer, images.pixels, first, args.out / "checkpoints" / f"{args.name}-reconstruction.pt")

@@ -20,17 +20,18 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     return error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges
 
 
-def isotropy_loss(features: Tensor, window: int = 1) -> Tensor:
+def isotropy_loss(features: Tensor, window: int = 1, variance: float = 1.0) -> Tensor:
     """Squared distance a number of the covariance of features (B, C, h, w), over all positions, from the identity.
 
     A codebook fits what varies: without it features settle in two or three directions, codes crowd there, and no
     encoder reads a decoded image finely enough to tell which code it was made from. A ``window`` of 2 takes the
     covariance of the 4C numbers of 2 x 2 neighbours: features that vary as much between neighbours as across the
-    picture leave the fine scales of a residual quantiser as much to say as the coarse ones.
+    picture leave the fine scales of a residual quantiser as much to say as the coarse ones. Codes of fixed length, as
+    Infinity's signs, need a ``variance`` that they reach: the covariance is divided by it first.
     """
     rows = F.unfold(features, window).movedim(1, -1).flatten(0, -2)  # (positions, C * window**2)
     rows = rows - rows.mean(0)
-    covariance = rows.T @ rows / len(rows)
+    covariance = rows.T @ rows / (len(rows) * variance)
     return (covariance - torch.eye(len(covariance), device=rows.device)).square().sum() / len(covariance)
 
 

@@ -34,6 +34,7 @@ class ReconstructionRecipe:
     isotropy: float = 0.0
     """weight of :func:`iarbench.training.losses.isotropy_loss`, which spreads the codes over all directions"""
     isotropy_window: int = 1  # side of the square of positions that it is taken over
+    isotropy_variance: float = 1.0  # that it asks of every feature
     latent_weight: float = 0.0
     """of the squared feature error when the encoder reads the decoded image: both learn to keep codes apart"""
     latent_from: float = 0.6  # share of the steps after which it is: earlier, decoded images show too little
@@ -95,7 +96,7 @@ def _forward(
     pixel = reconstruction_loss(output.float(), tokenizer.to_native(images))
     features = COMMITMENT * commit + fit
     if recipe.isotropy:
-        features = features + recipe.isotropy * isotropy_loss(f, recipe.isotropy_window)
+        features = features + recipe.isotropy * isotropy_loss(f, recipe.isotropy_window, recipe.isotropy_variance)
     if latent:
         features = features + latent * latent_loss(tokenizer, output, f_z.detach())
     return pixel, features, steps
