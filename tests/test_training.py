@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 from iarbench import variants
@@ -206,6 +207,20 @@ def test_a_trained_folder_is_a_generator(parquet: Path, tmp_path: Path, monkeypa
         assert len(load_target("mine").weights_hash) == 64
     finally:
         variants._all.cache_clear()
+
+
+def test_a_warm_start_begins_with_the_weights_of_like(parquet: Path, tmp_path: Path) -> None:
+    def distance(*flag: str) -> float:
+        """Of the decoder after one batch from that of var-mini, in standard deviations of its weights."""
+        out = tmp_path / f"out{len(flag)}"
+        common = ["--like", "var-mini", "--name", "mine", "--images", str(parquet), "--out", str(out), "--threads", "1"]
+        assert main(["train", "tokenizer", *common, "--steps", "1", "--adversarial-steps", "0", *flag]) == 0
+        after = load_file(out / "mine-tokenizer.safetensors")["decoder.conv_in.weight"].float()
+        before = load_target("var-mini").tokenizer.state_dict()["decoder.conv_in.weight"]
+        return ((after - before).std() / before.std()).item()
+
+    assert distance("--warm-start") < 0.1
+    assert distance() > 0.4
 
 
 def test_a_smaller_decoder_makes_a_generator_with_the_same_transformer(

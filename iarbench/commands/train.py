@@ -54,6 +54,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
         "--isotropy-window", type=options.positive, help="side of the square of positions it is taken over; 1"
     )
     parser.add_argument("--isotropy-variance", type=float, help="variance it asks of every feature; 1")
+    parser.add_argument("--warm-start", action="store_true", help="begin with the weights of --like (tokenizer)")
     parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
@@ -94,7 +95,8 @@ def _recipe(kind: type[R], **given: Any) -> R:
 def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     import torch
 
-    from iarbench.loading import build_tokenizer
+    from iarbench import variants
+    from iarbench.loading import build_tokenizer, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.quality import tokenizer_quality
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
@@ -103,6 +105,8 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     began = time.monotonic()
     torch.manual_seed(0)
     tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
+    if args.warm_start:
+        tokenizer.load_state_dict(load_tokenizer(variants.get(args.like)).state_dict())
     first = _recipe(
         ReconstructionRecipe,
         steps=args.steps,
