@@ -107,20 +107,18 @@ def test_the_inverse_encoder_is_what_makes_it_work(images: ImageSet) -> None:
     assert values["inverse"] > values["original"] + 0.15
 
 
-@pytest.mark.parametrize("target", ["var-mini", "infinity-mini"])
-def test_codes_that_differ_between_neighbours_let_greedy_quantloss_see_residual_quantisers(
-    images: ImageSet, target: str
-) -> None:
-    own, real = (scores(images, source, target, "original", score="greedy") for source in (target, "photos-free"))
-    assert auroc(Scores.of(own), Scores.of(real)).value > 0.8
+def test_codes_that_differ_between_neighbours_let_greedy_quantloss_see_infinity(images: ImageSet) -> None:
+    own, real = (scores(images, source, "infinity-mini", score="greedy") for source in ("infinity-mini", "photos-free"))
+    assert auroc(Scores.of(own), Scores.of(real)).value > 0.85
 
 
-def test_descent_separates_rar_where_a_single_guess_does_not(images: ImageSet) -> None:
+@pytest.mark.parametrize("target", ["rar-mini", "var-mini"])
+def test_descent_separates_where_a_single_guess_does_not(images: ImageSet, target: str) -> None:
     values = {
         detector.name: auroc(
             *(
-                Scores.of(scores(images, source, "rar-mini", detector=detector, count=16))
-                for source in ("rar-mini", "photos-free")
+                Scores.of(scores(images, source, target, detector=detector, count=16))
+                for source in (target, "photos-free")
             )
         ).value
         for detector in (QuantLoss(), QuantLossDescent())
