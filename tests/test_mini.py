@@ -124,7 +124,7 @@ def test_descent_separates_where_a_single_guess_does_not(images: ImageSet, targe
         for detector in (QuantLoss(), QuantLossDescent())
     }
     assert values["quantloss"] < 0.8
-    assert values["quantloss-descent"] > 0.9
+    assert values["quantloss-descent"] > 0.85
 
 
 def test_twins_score_alike(images: ImageSet) -> None:
