@@ -36,13 +36,21 @@ def scored(task: Task, images: ImageSet, limit: int | None, dtype: Dtype) -> tup
         plan = make_plan(task, images, task.spec.images, settings)
         rows = run(plan, Path(name) / "run", settings, progress=None).rows
         scores = load_scores(Path(name) / "run", [part.path for part in plan.parts])
+    scores = scores[scores["score_name"] == scores["detector"]]  # companions, such as the greedy score, follow it
     return scores.set_index(IMAGE)[["score", "seconds"]].sort_index(), rows
 
 
 def value(rows: list[Row], detector: str, target: str, encoder: str, metric: str) -> float | None:
     """One number against all non-members: TPR at 1 % FPR by the matched threshold, or AUROC."""
     kind = {"fpr_nominal": 0.01, "threshold_kind": "matched"} if metric == TPR else {}
-    wanted = {"detector": detector, "target": target, "encoder": encoder, "metric": metric, "nonmember_set": POOLED}
+    wanted = {
+        "detector": detector,
+        "score_name": detector,
+        "target": target,
+        "encoder": encoder,
+        "metric": metric,
+        "nonmember_set": POOLED,
+    }
     (row,) = (row for row in rows if all(row[key] == value for key, value in (wanted | kind).items()))
     return row["value"]
 
