@@ -27,9 +27,11 @@ held-out pictures.
 ## How they were made
 
 ```bash
-iarbench train tokenizer   --name rar-mini --like rar-mini --images tiny_imagenet_train.parquet --out zoo/
-iarbench train transformer --name rar-mini --images tiny_imagenet_train.parquet --labels 0,13,... --out zoo/
-IARBENCH_GENERATORS=zoo iarbench finetune --generator rar-mini --out zoo/
+iarbench train tokenizer   --name infinity-mini --like infinity-mini --images tiny_imagenet_train.parquet --out zoo/ \\
+    --steps 1700 --adversarial-steps 300 --isotropy 0.3 --isotropy-window 2 --isotropy-variance 0.16 --latent-weight 15
+iarbench train transformer --name infinity-mini --images tiny_imagenet_train.parquet --out zoo/ \\
+    --steps 900 --labels 0,13,... --class-names goldfish,jellyfish,...
+IARBENCH_GENERATORS=zoo iarbench finetune --generator infinity-mini --count 2500 --out zoo/
 ```
 
 """
