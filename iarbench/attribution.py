@@ -1,7 +1,7 @@
 """Which of the known generators made this image, if any?
 
-Every target T gives the image a score and has calibration non-members, in named sets (real photographs, each other
-generator's images). "Not made by T" is a composite hypothesis, so its p-value is the largest over the sets: valid
+Every target T gives the image a score and has calibration non-members, in named sets (real photographs, other
+generators' images). "Not made by T" is a composite hypothesis, so its p-value is the largest over the sets: valid
 whichever of them the image resembles. Holm's correction over the targets keeps the chance of naming any generator for
 an image of none at alpha. Targets that share a tokenizer cannot be told apart by scores of that tokenizer: they form a
 family, a sibling's images are no evidence against T, and the answer is the family.

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from iarbench import variants
+from iarbench.cli import main
 from iarbench.content import images_path
 from iarbench.data.cards import page
 from iarbench.detector import Detector, Evidence, apply
@@ -132,6 +134,16 @@ def test_twins_score_alike(images: ImageSet) -> None:
     assert np.array_equal(own, scores(images, "var-mini", "var-mini-s"))
     twin = auroc(Scores.of(own), Scores.of(scores(images, "var-mini-s", "var-mini"))).value
     assert 0.3 < twin < 0.7
+
+
+def test_a_picture_is_traced_with_the_packaged_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IARBENCH_CACHE", str(tmp_path))
+    made = load_generator("taming-mini").sample(torch.tensor([3]), [12345]).images[0].numpy()
+    Image.fromarray(made).save(tmp_path / "picture.png")
+    assert main(["trace", str(tmp_path / "picture.png"), "--quiet"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[1] == "taming-mini"
 
 
 def test_the_cards_page_is_what_the_descriptions_say() -> None:

@@ -31,8 +31,8 @@ def test_each_image_goes_to_its_generator_or_to_none(
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["decision"] for answer in found] == ["toy-a", "toy-b", "none of them"]
     best = found[0]["verdicts"][0]
-    # the best score there can be among 25 calibration images, twice for Holm's two targets
-    assert (best["p_value"], best["p_adjusted"]) == pytest.approx((1 / 26, 2 / 26))
+    # the best score there can be among 50 non-members of a set, twice for Holm's two targets
+    assert (best["p_value"], best["p_adjusted"]) == pytest.approx((1 / 51, 2 / 51))
     assert [answer["candidates"] for answer in found] == [["toy-a"], ["toy-b"], []]
 
 
@@ -55,7 +55,7 @@ def test_calibration_scores_are_kept_for_the_next_time(
 ) -> None:
     assert trace(toy_family, "a.png") == 0
     first = capsys.readouterr()
-    assert "calibrating 75/75 images" in first.err  # the noise is scored by both in one go
+    assert "calibrating 150/150 images" in first.err  # the noise is scored by both in one go
     assert trace(toy_family, "a.png") == 0
     second = capsys.readouterr()
     assert "calibrating" not in second.err
@@ -68,9 +68,9 @@ def test_calibration_scores_are_kept_for_the_next_time(
 def test_too_small_a_calibration_set_is_said_once(
     toy_family: Toys, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["trace", "a.png", "b.png", "--task", str(toy_family.task), "--quiet"]) == 2
+    assert main(["trace", "a.png", "b.png", "--task", str(toy_family.task), "--quiet", "--alpha", "0.01"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: alpha 0.05 over 2 targets needs 39 calibration images")
+    assert line.startswith("error: alpha 0.01 over 2 targets needs 199 calibration images")
 
 
 def test_alpha_must_be_a_share(capsys: pytest.CaptureFixture[str]) -> None:

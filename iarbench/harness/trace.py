@@ -1,4 +1,8 @@
-"""Tracing single images: their scores by every target against the scores of calibration non-members."""
+"""Tracing single images: their scores by every target against the scores of non-members.
+
+Images of all splits calibrate: nothing of the set is evaluated here, and an answer at a small error over many targets
+needs many. As in results, the images of all other generators are one set.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from iarbench.images import ImageSet
 from iarbench.preprocess import Preprocess
 from iarbench.progress import Progress
 from iarbench.results import load_scores
+from iarbench.rows import OTHERS
 from iarbench.task import CLEAN, Task
 from iarbench.weights import encoders
 
@@ -94,7 +99,7 @@ def make_tracer(
     settings: Settings,
     progress: TextIO | None = sys.stderr,
 ) -> Tracer:
-    """Load the targets of a task and score its calibration non-members, unless `cache` has their scores.
+    """Load the targets of a task and score its non-members, unless `cache` has their scores.
 
     `task`: narrowed to one detector. `encoder`: None takes `inverse` where a target has it. `alpha`: chance of naming
     any generator for an image of none.
@@ -107,7 +112,7 @@ def make_tracer(
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
-    images = ImageSet.open(images_path(task.spec.images)).filter(split=task.spec.calibration_split)
+    images = ImageSet.open(images_path(task.spec.images))
     plans = [_plan(task, target, encoder, images, settings) for target in task.spec.targets]
     todo = together(job for plan in plans for job in plan.missing(cache))
     if todo:
@@ -117,7 +122,7 @@ def make_tracer(
     tracer = Tracer(
         targets=tuple(load_targets(((cell.variant, cell.encoder) for cell in cells), settings).values()),
         detector=cells[0].detector,
-        calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
+        calibration={plan.task.spec.targets[0]: _calibration(plan, task, cache) for plan in plans},
         families=_families(task),
         alpha=alpha,
         settings=settings,
@@ -132,15 +137,19 @@ def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settin
     one = task.narrowed(targets=[target], encoders=[chosen], attacks=[CLEAN])
     plan = make_plan(one, images, task.spec.images, replace(settings, limit=None))
     if not plan.jobs:
-        raise UserError(f"{task.spec.images} holds no calibration non-members for {target}; see `iarbench images info`")
+        raise UserError(f"{task.spec.images} holds no non-members for {target}; see `iarbench images info`")
     return plan
 
 
-def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
+def _calibration(plan: Plan, task: Task, cache: Path) -> dict[str, np.ndarray]:
+    """Scores by set of non-members, without the target's own and its siblings' images, which score alike."""
+    target = plan.task.spec.targets[0]
     scores = load_scores(cache, [part.path for part in plan.parts])
     first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
     joined = first.merge(plan.index[["image_id", "source"]], on="image_id")
-    return {str(source): rows["score"].to_numpy() for source, rows in joined.groupby("source")}
+    joined = joined[~joined["source"].isin({target, *task.siblings.get(target, ())})]
+    sets = joined["source"].where(joined["source"].isin(task.spec.real), OTHERS)
+    return {str(name): rows["score"].to_numpy() for name, rows in joined.groupby(sets)}
 
 
 def _families(task: Task) -> dict[str, str]:
