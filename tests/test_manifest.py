@@ -9,7 +9,7 @@ import pytest
 
 from iarbench.checks.manifest import check_manifest
 
-MANIFESTS = Path(__file__).parent / "golden" / "manifests"
+MANIFESTS = Path(__file__).parent / "manifests"
 
 
 @pytest.mark.parametrize("family", ["llamagen", "var", "rar", "taming", "infinity"])

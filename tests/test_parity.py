@@ -21,6 +21,10 @@ def over(folder: Path) -> set[str]:
     return {line.name for line in check_folder(folder) if not line.ok}
 
 
+def test_all_that_lies_in_the_golden_folder_can_be_checked() -> None:
+    assert sorted(path.name for path in GOLDEN.iterdir()) == sorted(FAMILIES)  # the README checks tests/golden/*
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_tensor_of_the_golden_folder_is_reproduced(family: str) -> None:
     lines = list(check_folder(GOLDEN / family))
