@@ -122,7 +122,7 @@ def make_tracer(
     tracer = Tracer(
         targets=tuple(load_targets(((cell.variant, cell.encoder) for cell in cells), settings).values()),
         detector=cells[0].detector,
-        calibration={plan.task.spec.targets[0]: _calibration(plan, task, cache) for plan in plans},
+        calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
         families=_families(task),
         alpha=alpha,
         settings=settings,
@@ -136,20 +136,22 @@ def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settin
     chosen = encoder or ("inverse" if "inverse" in known else "original")
     one = task.narrowed(targets=[target], encoders=[chosen], attacks=[CLEAN])
     plan = make_plan(one, images, task.spec.images, replace(settings, limit=None))
+    # its own images calibrate nothing
+    plan = replace(plan, jobs=tuple(job for job in plan.jobs if job.chunk.source != target))
     if not plan.jobs:
         raise UserError(f"{task.spec.images} holds no non-members for {target}; see `iarbench images info`")
     return plan
 
 
-def _calibration(plan: Plan, task: Task, cache: Path) -> dict[str, np.ndarray]:
-    """Scores by set of non-members, without the target's own and its siblings' images, which score alike."""
-    target = plan.task.spec.targets[0]
+def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
+    """Scores of each set of real images and of all other generators', twins left out: the parts of `pooled`."""
     scores = load_scores(cache, [part.path for part in plan.parts])
     first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
     joined = first.merge(plan.index[["image_id", "source"]], on="image_id")
-    joined = joined[~joined["source"].isin({target, *task.siblings.get(target, ())})]
-    sets = joined["source"].where(joined["source"].isin(task.spec.real), OTHERS)
-    return {str(name): rows["score"].to_numpy() for name, rows in joined.groupby(sets)}
+    sets = plan.task.result_task().nonmember_sets(plan.task.spec.targets[0])
+    named = {name: sources for name in (*plan.task.spec.real, OTHERS) for sources in sets.get(name, ())}
+    found = {name: joined.loc[joined["source"].isin(sources), "score"].to_numpy() for name, sources in named.items()}
+    return {name: values for name, values in found.items() if len(values)}
 
 
 def _families(task: Task) -> dict[str, str]:
