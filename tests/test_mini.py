@@ -114,8 +114,8 @@ def test_codes_that_differ_between_neighbours_let_greedy_quantloss_see_infinity(
     assert auroc(Scores.of(own), Scores.of(real)).value > 0.85
 
 
-@pytest.mark.parametrize("target", ["rar-mini", "var-mini"])
-def test_descent_separates_where_a_single_guess_does_not(images: ImageSet, target: str) -> None:
+@pytest.mark.parametrize(("target", "separated"), [("rar-mini", 0.85), ("var-mini", 0.9)])
+def test_descent_separates_where_a_single_guess_does_not(images: ImageSet, target: str, separated: float) -> None:
     values = {
         detector.name: auroc(
             *(
@@ -126,7 +126,7 @@ def test_descent_separates_where_a_single_guess_does_not(images: ImageSet, targe
         for detector in (QuantLoss(), QuantLossDescent())
     }
     assert values["quantloss"] < 0.8
-    assert values["quantloss-descent"] > 0.85
+    assert values["quantloss-descent"] > separated
 
 
 def test_twins_score_alike(images: ImageSet) -> None:
