@@ -15,15 +15,15 @@ import pandas as pd
 from common import keep, minis
 
 from iarbench.content import images_path
-from iarbench.detector import Dtype
+from iarbench.evidence import Dtype
 from iarbench.harness.plan import Settings, make_plan
 from iarbench.harness.run import run
-from iarbench.images import ImageSet
-from iarbench.results import load_scores
-from iarbench.rows import AUROC, POOLED, TPR, Row
+from iarbench.images.image_set import ImageSet
+from iarbench.models.variants import get
+from iarbench.models.weights import encoders
+from iarbench.results.compute import load_scores
+from iarbench.results.rows import AUROC, POOLED, TPR, Row
 from iarbench.task import Task
-from iarbench.variants import get
-from iarbench.weights import encoders
 
 IMAGE = ["detector", "target", "encoder", "image_id"]
 DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")

@@ -17,14 +17,15 @@ from collections.abc import Callable
 import torch
 from common import keep
 
-from iarbench.detector import Dtype, Evidence, Target, apply
+from iarbench.detector import apply
 from iarbench.detectors.quantloss import QuantLoss
 from iarbench.errors import UserError
+from iarbench.evidence import Dtype, Evidence, Target
 from iarbench.harness.compiling import compile_passes
 from iarbench.harness.execute import batch_size, be_exact, decide
 from iarbench.harness.plan import Settings
-from iarbench.loading import build_tokenizer
-from iarbench.variants import get
+from iarbench.models.loading import build_tokenizer
+from iarbench.models.variants import get
 
 VARIANTS = ("llamagen-b-256", "var-d16", "rar-b", "taming-cin", "infinity-2b")
 WAYS: tuple[tuple[str, Dtype, bool], ...] = (

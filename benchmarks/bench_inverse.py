@@ -19,18 +19,19 @@ import torch
 from common import keep, minis
 from torch import Tensor
 
-from iarbench import variants
 from iarbench.content import images_path
-from iarbench.detector import Evidence, Target, mse
+from iarbench.detector import mse
 from iarbench.detectors.descent import QuantLossDescent
 from iarbench.detectors.quantloss import QuantLoss, searches
-from iarbench.images import ImageSet
-from iarbench.loading import load_generator, load_target
-from iarbench.making import make_records
-from iarbench.metrics import auroc
-from iarbench.record import ImageRecord
-from iarbench.thresholds import Scores
-from iarbench.weights import encoders
+from iarbench.evidence import Evidence, Target
+from iarbench.images.image_set import ImageSet
+from iarbench.images.record import ImageRecord
+from iarbench.models import variants
+from iarbench.models.loading import load_generator, load_target
+from iarbench.models.sample_images import make_records
+from iarbench.models.weights import encoders
+from iarbench.stats.metrics import auroc
+from iarbench.stats.thresholds import Scores
 
 DESCENT_IMAGES = 40  # half a second an image
 

@@ -14,8 +14,8 @@ from common import keep, repeated
 
 from iarbench.harness.execute import decide, execute
 from iarbench.harness.plan import Settings, make_plan
-from iarbench.images import ImageSet
-from iarbench.loading import load_target
+from iarbench.images.image_set import ImageSet
+from iarbench.models.loading import load_target
 from iarbench.task import Task
 
 COUNT, BATCH, ROUNDS = 2000, 64, 3

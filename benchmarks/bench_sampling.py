@@ -19,9 +19,9 @@ from common import keep, minis
 from uncached import forget
 
 from iarbench.generator import Generator
-from iarbench.loading import build_tokenizer, build_transformer, family_class, load_generator
+from iarbench.models.loading import build_tokenizer, build_transformer, family_class, load_generator
+from iarbench.models.variants import Variant, get, read_family
 from iarbench.nn.sampling import Streams
-from iarbench.variants import Variant, get, read_family
 
 ROUNDS = 3
 

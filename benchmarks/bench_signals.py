@@ -27,8 +27,8 @@ from iarbench.detectors.encloss import EPSILON
 from iarbench.harness.execute import decide, execute, to_images
 from iarbench.harness.load import prepare, slabs
 from iarbench.harness.plan import Settings, make_plan
-from iarbench.images import ImageSet
-from iarbench.loading import load_target
+from iarbench.images.image_set import ImageSet
+from iarbench.models.loading import load_target
 from iarbench.task import Task
 
 NAMES = ("quantloss", "encloss", "combined", "reconstruction")

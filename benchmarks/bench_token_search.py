@@ -22,12 +22,12 @@ import torch
 from common import keep
 from torch import Tensor
 
-from iarbench.loading import load_generator, load_tokenizer
+from iarbench.models.loading import load_generator, load_tokenizer
+from iarbench.models.variants import get
+from iarbench.models.weights import encoders
 from iarbench.nn.quantize import MultiScaleQuantizer
-from iarbench.search import MODES_ONLY, Budget, search
-from iarbench.search.solvers import reference
-from iarbench.variants import get
-from iarbench.weights import encoders
+from iarbench.token_search import MODES_ONLY, Budget, search
+from iarbench.token_search.solvers import reference
 
 NOISE = (0.0, 0.05, 0.1, 0.2)
 TARGET = "var-mini"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from iarbench import variants
 from iarbench.content import images_path
-from iarbench.images import ImageSet
-from iarbench.record import ImageRecord
+from iarbench.images.image_set import ImageSet
+from iarbench.images.record import ImageRecord
+from iarbench.models import variants
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -22,7 +22,7 @@ from iarbench.nn.binary_quantize import BinaryQuantizer, schedule
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.nn.text import ByteEncoder, T5Encoder, TextEncoder, TextFeatures, pack
-from iarbench.search.solvers import solve
+from iarbench.token_search.solvers import solve
 from iarbench.tokenizer import Quantized, Tokenizer
 
 

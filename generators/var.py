@@ -16,7 +16,7 @@ from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.quantize import MultiScaleQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
-from iarbench.search.solvers import solve
+from iarbench.token_search.solvers import solve
 from iarbench.tokenizer import Quantized, Tokenizer
 
 
@@ -106,9 +106,7 @@ class SelfAttention(nn.Module):
 class Block(nn.Module):
     """Attention and feed-forward, scaled, shifted and gated by the class (adaptive layer norm)."""
 
-    def __init__(
-        self, dim: int, heads: int, hidden: int, eps: float, shared_modulation: bool, dropout: float
-    ) -> None:
+    def __init__(self, dim: int, heads: int, hidden: int, eps: float, shared_modulation: bool, dropout: float) -> None:
         super().__init__()
         self.dim, self.eps = dim, eps
         self.dropout = nn.Dropout(dropout)

@@ -1,4 +1,4 @@
-"""The command line: one module a verb, and one place where errors become a line and an exit status."""
+"""The command line: one module per command, and one place where errors become a line and an exit status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from iarbench import __version__
 from iarbench.errors import UserError
 
-VERBS = ("run", "report", "trace", "ls", "images", "attack", "generate", "train", "finetune", "check")
+COMMANDS = ("run", "report", "trace", "ls", "images", "attack", "generate", "train", "finetune", "check")
 
 EPILOG = """examples:
   iarbench run                       the packaged task: no GPU, no download, some minutes
@@ -31,9 +31,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"iarbench {__version__}")
-    subparsers = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in VERBS:
-        importlib.import_module(f"iarbench.commands.{verb}").add_parser(subparsers)
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        importlib.import_module(f"iarbench.commands.{command}").add_parser(subparsers)
     return top
 
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 when something was found wrong, 2 for a mistake in the input."""
     try:
         args = parser().parse_args(argv)
-        status = importlib.import_module(f"iarbench.commands.{args.verb}").execute(args)
+        status = importlib.import_module(f"iarbench.commands.{args.command}").execute(args)
         sys.stdout.flush()
         return int(status)
     except UserError as error:

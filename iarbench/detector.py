@@ -1,145 +1,17 @@
-"""Detector: a score that says how likely a target made an image, and the evidence that detectors share.
-
-Symbols (arXiv 2606.28386): ``f`` the encoder's continuous features, ``f_Z`` the nearest codebook features, ``x_hat``
-the image decoded from ``f`` without quantisation, ``x_hat_hat`` the same done to ``x_hat``.
-"""
+"""Detector: a score that says how likely a target made an image."""
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 from iarbench.errors import UserError
+from iarbench.evidence import Evidence
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from iarbench.tokenizer import Quantized, Tokenizer
-
-T = TypeVar("T")
-Dtype = Literal["float32", "bfloat16"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """A model under test, as far as its images betray it: its tokenizer with one of its encoders."""
-
-    name: str
-    family: str
-    encoder: str
-    """``original``, or ``inverse`` for one fine-tuned to invert the decoder."""
-    tokenizer: Tokenizer
-    weights_hash: str
-    """SHA-256 identity of the weights that scores depend on."""
-    image_size: int
-    """Side of its images in pixels."""
-
-
-class Evidence:
-    """One batch of images seen through one target: every signal is computed when first asked for, and once.
-
-    ``images``: float32 (B, 3, H, W) in [0, 1], on the target's device. ``dtype``: precision of encoder and decoder;
-    the quantiser and all that detectors compute stay in float32. ``seconds``: signal name -> what it cost, without
-    the signals it was made from.
-    """
-
-    def __init__(self, target: Target, images: Tensor, *, dtype: Dtype = "float32") -> None:
-        self.target, self.images, self.dtype = target, images, dtype
-        self.seconds: dict[str, float] = {}
-        self._values: dict[str, Any] = {}
-        self._needs: dict[str, frozenset[str]] = {}
-        self._reading: list[set[str]] = []  # what the computations in progress have asked for, innermost last
-
-    def seen_by(self, target: Target) -> Evidence:
-        """The same batch as evidence of a target with the same tokenizer: every signal is computed once for both."""
-        other = Evidence(target, self.images, dtype=self.dtype)
-        other.seconds, other._values, other._needs = self.seconds, self._values, self._needs
-        return other
-
-    @property
-    def f(self) -> Tensor:
-        """Continuous features (B, C, h, w) of the images: one encoder pass."""
-        return self.signal("f", lambda: self.encode(self.images))
-
-    @property
-    def quantized(self) -> Quantized:
-        """Tokens (B, L) and codebook features ``f_Z`` (B, C, h, w), nearest to ``f``."""
-        return self.signal("quantized", lambda: self.target.tokenizer.quantize(self.f))
-
-    def searched(self, solver: str) -> Quantized:
-        """Tokens and codebook features that a token search finds nearer to ``f`` than ``quantized`` is."""
-        return self.signal(f"searched/{solver}", lambda: self.target.tokenizer.search(self.f, solver))
-
-    @property
-    def x_hat(self) -> Tensor:
-        """The images (B, 3, H, W) decoded from ``f``, unquantised, in [0, 1]."""
-        return self.signal("x_hat", lambda: self.decode(self.f))
-
-    @property
-    def x_hat_hat(self) -> Tensor:
-        """``x_hat`` encoded and decoded once more, unquantised, in [0, 1]."""
-        return self.signal("x_hat_hat", lambda: self.decode(self.encode(self.x_hat)))
-
-    @property
-    def x_hat_quant(self) -> Tensor:
-        """The images (B, 3, H, W) decoded from ``f_Z``, in [0, 1]."""
-        return self.signal("x_hat_quant", lambda: self.decode(self.quantized.features))
-
-    def encode(self, images: Tensor) -> Tensor:
-        """One encoder pass: images (B, 3, H, W) in [0, 1] to features float32 (B, C, h, w); not memoised."""
-        with self._autocast():
-            return self.target.tokenizer.encode(images).float()
-
-    def decode(self, features: Tensor) -> Tensor:
-        """One decoder pass: features (B, C, h, w) to images float32 (B, 3, H, W) in [0, 1]; not memoised."""
-        with self._autocast():
-            return self.target.tokenizer.decode(features).float()
-
-    def signal(self, name: str, compute: Callable[[], T]) -> T:
-        """The memoised result of ``compute`` (run without gradients), for signals that several detectors share.
-
-        Targets with the same weights share them as well: a signal may rest on the images and the tokenizer alone.
-        """
-        import torch
-
-        if name not in self._values:
-            with torch.no_grad():
-                self._values[name], self.seconds[name], self._needs[name] = self._measured(compute)
-        if self._reading:
-            self._reading[-1] |= {name} | self._needs[name]
-        return self._values[name]
-
-    def timed(self, compute: Callable[[], T]) -> tuple[T, float]:
-        """What ``compute`` gives, and the seconds it would have taken alone, whoever paid for the signals it read."""
-        value, seconds, needs = self._measured(compute)
-        return value, seconds + sum(self.seconds[name] for name in needs)
-
-    def _measured(self, compute: Callable[[], T]) -> tuple[T, float, frozenset[str]]:
-        """Value, own seconds (without signals computed meanwhile), and the signals it rests on."""
-        paid = sum(self.seconds.values())
-        self._reading.append(set())
-        try:
-            start = self._now()
-            value = compute()
-            elapsed = self._now() - start
-        finally:
-            needs = frozenset(self._reading.pop())
-        return value, max(0.0, elapsed - (sum(self.seconds.values()) - paid)), needs
-
-    def _now(self) -> float:
-        if self.images.is_cuda:
-            import torch
-
-            torch.cuda.synchronize(self.images.device)
-        return time.perf_counter()
-
-    def _autocast(self) -> Any:
-        import torch
-
-        return torch.autocast(self.images.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
 
 
 class Detector(ABC):

@@ -158,11 +158,11 @@ SOURCES = Registry(
     "source",
     "iarbench.sources",
     {
-        "folder": "iarbench.sources:import_folder",
-        "parquet": "iarbench.sources:import_parquet",
-        "imagenet": "iarbench.hub_sources:import_imagenet",
-        "coco": "iarbench.hub_sources:import_coco",
-        "laion": "iarbench.hub_sources:import_laion",
-        "hub": "iarbench.hub_sources:import_hub",
+        "folder": "iarbench.images.sources:import_folder",
+        "parquet": "iarbench.images.sources:import_parquet",
+        "imagenet": "iarbench.images.hub_sources:import_imagenet",
+        "coco": "iarbench.images.hub_sources:import_coco",
+        "laion": "iarbench.images.hub_sources:import_laion",
+        "hub": "iarbench.images.hub_sources:import_hub",
     },
 )

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from iarbench import content, variants
+from iarbench import content
 from iarbench.errors import UserError
+from iarbench.models import variants
 from iarbench.specs import TaskSpec, check_task, parse_task, read_text
 
 if TYPE_CHECKING:
-    from iarbench.images import ImageSet
-    from iarbench.results import ResultTask
+    from iarbench.images.image_set import ImageSet
+    from iarbench.results.compute import ResultTask
 
 CLEAN = "none"
 
@@ -83,8 +84,8 @@ class Task:
                 )
 
     def result_task(self) -> ResultTask:
-        """What `iarbench.results` needs to know."""
-        from iarbench.results import ResultTask
+        """What `iarbench.results.compute` needs to know."""
+        from iarbench.results.compute import ResultTask
 
         spec = self.spec
         return ResultTask(

@@ -17,11 +17,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iarbench.decode import encode
-from iarbench.detector import Detector, Evidence, Target, apply
+from iarbench.detector import Detector, apply
+from iarbench.evidence import Evidence, Target
 from iarbench.generator import Generator
+from iarbench.images.decode import encode
+from iarbench.images.record import ImageRecord
 from iarbench.nn.sampling import Greedy, Streams
-from iarbench.record import ImageRecord
 from iarbench.tokenizer import Quantized, Tokenizer
 
 LEVELS, STEP = 5, 51

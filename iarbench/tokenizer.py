@@ -77,7 +77,7 @@ class Tokenizer(nn.Module, ABC):
         """Codebook features no farther from ``features`` (B, C, h, w) than those of :meth:`quantize`.
 
         For families with the capability "search", whose own quantiser is greedy; ``solver`` is one of
-        :data:`iarbench.search.solvers.SOLVERS`.
+        :data:`iarbench.token_search.solvers.SOLVERS`.
         """
         raise NotImplementedError(f"{type(self).__name__} has an exact quantiser and nothing to search")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toys import Toys, make_toys
 
-from iarbench import variants
+from iarbench.models import variants
 
 
 @pytest.fixture(scope="session")

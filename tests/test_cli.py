@@ -10,7 +10,7 @@ import pytest
 from toys import Toys
 
 from iarbench import __version__
-from iarbench.cli import VERBS, main, parser
+from iarbench.cli import COMMANDS, main, parser
 from iarbench.registry import ATTACKS, DETECTORS, SOURCES
 
 
@@ -35,26 +35,26 @@ def cpu_seconds(command: list[str]) -> float:
     return after.children_user + after.children_system - before.children_user - before.children_system
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_with_real_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_verb_has_help_with_real_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
-        main([verb, "--help"])
+        main([command, "--help"])
     assert exit.value.code == 0
     text = capsys.readouterr().out
     assert "examples:" in text
-    assert re.search(rf"^  iarbench {verb}\b", text, re.MULTILINE)
+    assert re.search(rf"^  iarbench {command}\b", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_examples_in_the_help_parse(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_in_the_help_parse(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main([verb, "--help"])
+        main([command, "--help"])
     text = re.sub(r"\\\n\s*", "", capsys.readouterr().out.partition("examples:")[2])
     lines = re.findall(r"^  iarbench (.*)$", text, re.MULTILINE)
     found = [shlex.split(re.split(r"\s{2,}(?!\s*--)| > ", line)[0]) for line in lines]
     assert found
     for words in found:
-        assert parser().parse_args(words).verb == words[0]
+        assert parser().parse_args(words).command == words[0]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

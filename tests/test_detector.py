@@ -5,8 +5,9 @@ from typing import ClassVar
 import pytest
 import torch
 
-from iarbench.detector import Detector, Evidence, apply, mse
+from iarbench.detector import Detector, apply, mse
 from iarbench.errors import UserError
+from iarbench.evidence import Evidence
 from iarbench.registry import DETECTORS
 from iarbench.testing import ToyTokenizer, toy_images, toy_target
 

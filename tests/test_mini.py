@@ -9,18 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
-from iarbench import variants
 from iarbench.cli import main
 from iarbench.content import images_path
-from iarbench.data.cards import page
-from iarbench.detector import Detector, Evidence, apply
+from iarbench.detector import Detector, apply
 from iarbench.detectors.descent import QuantLossDescent
 from iarbench.detectors.quantloss import QuantLoss
-from iarbench.images import ImageSet
-from iarbench.loading import load_generator, load_target
-from iarbench.metrics import auroc
+from iarbench.evidence import Evidence
+from iarbench.images.image_set import ImageSet
+from iarbench.models import variants
+from iarbench.models.loading import load_generator, load_target
+from iarbench.stats.metrics import auroc
+from iarbench.stats.thresholds import Scores
 from iarbench.task import Task
-from iarbench.thresholds import Scores
+from tools.zoo_page import page
 
 COUNT = 40
 MINIS = [name for name in variants.names() if "mini" in name.split("-")]

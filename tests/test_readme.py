@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from iarbench import report
 from iarbench.cli import main, parser
-from iarbench.rows import read_rows
+from iarbench.results import tables
+from iarbench.results.rows import read_rows
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -27,13 +27,13 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_understood(command: str) -> None:
-    assert parser().parse_args(shlex.split(command)[1:]).verb
+    assert parser().parse_args(shlex.split(command)[1:]).command
 
 
 def test_the_table_is_the_stored_result_of_the_command_above_it() -> None:
     table = README.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
     rows = read_rows(ROOT / "leaderboard" / "rows" / "mini-demo.jsonl")
-    assert table == report.markdown(rows).strip()
+    assert table == tables.markdown(rows).strip()
     command = README.split("<!-- command -->")[1].split("```bash\n")[1].split("\n")[0]
     demo = (ROOT / "Makefile").read_text().split("\ndemo:")[1].split("\n")[1].strip()
     assert demo == f"$(BIN)/{command}"

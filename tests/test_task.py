@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from iarbench.errors import UserError
-from iarbench.images import ImageSet
+from iarbench.images.image_set import ImageSet
 from iarbench.specs import parse_task
 from iarbench.task import Task
 

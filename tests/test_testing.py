@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from iarbench.detector import Detector, Evidence, mse
+from iarbench.detector import Detector, mse
+from iarbench.evidence import Evidence
 from iarbench.testing import check_detector, toy_images, toy_records, toy_target
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 import venv
 from pathlib import Path
 
@@ -29,7 +28,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(python: Path, *args: str, cwd: Path) -> str:
-    env = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib"), "OMP_NUM_THREADS": "1"}
+    lent = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+    env = {**os.environ, "PYTHONPATH": lent, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([python, *args], cwd=cwd, env=env, capture_output=True, text=True, check=True)
     return done.stdout
 

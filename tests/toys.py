@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from iarbench.images import ImageRecord, ImageSet
+import pandas as pd
+
+from iarbench.cli import main
+from iarbench.images.image_set import ImageSet
+from iarbench.images.record import ImageRecord
+from iarbench.results.compute import load_scores, read_rows
 from iarbench.testing import toy_records, write_toy_family
 
 OFFSETS = {"toy-a": 0, "toy-b": 25}
@@ -80,3 +85,27 @@ def make_toys(root: Path, count: int = 25) -> Toys:
     ImageSet.write(records(count), toys.images)
     toys.task.write_text(TASK.format(images=toys.images))
     return toys
+
+
+KEY = ["detector", "score_name", "target", "encoder", "attack", "image_id"]
+
+
+def scores(root: Path) -> pd.Series:
+    """All scores of a finished run, by what they are of."""
+    frame = load_scores(root, (root / "parts.txt").read_text().splitlines())
+    return frame.set_index(KEY)["score"].sort_index()
+
+
+def run(toys: Toys, out: Path, *args: str | Path) -> pd.Series:
+    words = ["run", "--task", str(toys.task), "--out", str(out), "--quiet", "--device", "cpu", *map(str, args)]
+    assert main(words) == 0
+    return scores(out)
+
+
+def auroc(root: Path, **where: str) -> float:
+    (row,) = (
+        row
+        for row in read_rows(root / "results.jsonl")
+        if row["metric"] == "auroc" and all(row[key] == value for key, value in where.items())
+    )
+    return row["value"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from iarbench.checks.goldens import Golden
 from iarbench.generator import Generator
 from iarbench.nn.sampling import Greedy
-from iarbench.search.reference import reference_search
+from iarbench.token_search.reference import reference_search
 
 
 @torch.no_grad()

@@ -12,8 +12,9 @@ from iarbench.commands import options
 
 if TYPE_CHECKING:
     from iarbench.attack import Attack
-    from iarbench.decode import Container
-    from iarbench.images import ImageRecord, ImageSet
+    from iarbench.images.decode import Container
+    from iarbench.images.image_set import ImageSet
+    from iarbench.images.record import ImageRecord
 
 EXAMPLES = """  iarbench attack --images iarbench-mini --attack jpeg50 --out sets/mini-jpeg50
   iarbench attack --images sets/mine --attack jpeg50+resize0.5 --container png --out sets/mine-attacked
@@ -24,9 +25,9 @@ Ids, sources and splits stay, so that attacked images pair with clean ones; the 
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = "Attack every image of a set and write the result without further loss."
-    parser = options.add_verb(subparsers, "attack", "write an attacked image set", description, EXAMPLES)
+    parser = options.add_command(subparsers, "attack", "write an attacked image set", description, EXAMPLES)
     parser.add_argument("--images", required=True, help="an image set: a name, a path or hf:owner/name@revision")
     parser.add_argument("--attack", required=True, metavar="NAME", help="see `iarbench ls attacks`; join with +")
     parser.add_argument("--out", type=Path, required=True, help="new folder for the image set")
@@ -38,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench import attack as attacks
     from iarbench.content import images_path
     from iarbench.files import write_text
-    from iarbench.images import ImageSet
+    from iarbench.images.image_set import ImageSet
 
     attack = attacks.parse(args.attack)
     images = ImageSet.open(images_path(args.images))
@@ -54,8 +55,8 @@ def execute(args: argparse.Namespace) -> int:
 
 def _attacked(images: ImageSet, attack: Attack, container: Container, problems: list[str]) -> Iterator[ImageRecord]:
     from iarbench.attack import attack_image
-    from iarbench.decode import ImageError, encode
-    from iarbench.images import ImageRecord
+    from iarbench.images.decode import ImageError, encode
+    from iarbench.images.record import ImageRecord
 
     for batch in images.iterate():
         for record in batch:

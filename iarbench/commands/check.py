@@ -14,12 +14,12 @@ EXAMPLES = """  iarbench check parity tests/golden/llamagen
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = (
         "Compare our models with outputs or file manifests of the official implementations. "
         "Prints a line a tensor (or file) and exits with 1 when one is over its tolerance."
     )
-    parser = options.add_verb(
+    parser = options.add_command(
         subparsers, "check", "prove that models behave as the official ones do", description, EXAMPLES
     )
     parser.add_argument("what", choices=["parity", "manifest"], help="golden folders, or manifest files")

@@ -17,12 +17,12 @@ The same command again continues from the last epoch.
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = (
         "Fine-tune the encoder so that it inverts the decoder (arXiv 2606.28386, section 4.2). "
         "Decoder and codebook stay frozen."
     )
-    parser = options.add_verb(
+    parser = options.add_command(
         subparsers, "finetune", "train an inverse encoder on a generator's own images", description, EXAMPLES
     )
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
@@ -44,10 +44,10 @@ def execute(args: argparse.Namespace) -> int:
     import torch
     from safetensors.torch import save
 
-    from iarbench import variants
     from iarbench.files import write_atomically
-    from iarbench.loading import load_tokenizer
-    from iarbench.memory import keep_freed_memory
+    from iarbench.models import variants
+    from iarbench.models.loading import load_tokenizer
+    from iarbench.nn.memory import keep_freed_memory
     from iarbench.training.data import load_parquet
     from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
     from iarbench.training.pairs import own_pairs, pairs_of_pictures

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from iarbench.commands import options
 
 if TYPE_CHECKING:
-    from iarbench.variants import Variant
+    from iarbench.models.variants import Variant
 
 EXAMPLES = """  iarbench generate --generator llamagen-mini --count 300 --grid llamagen.png --out sets/llamagen
   iarbench generate --generator var-mini --count 5000 --split train --out sets/var-train
@@ -20,9 +20,9 @@ An image depends on its id (generator/split/number) and --seed alone, never on t
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = "Sample images, classes in turn, and write them as an image set with tokens, seeds and classes."
-    parser = options.add_verb(subparsers, "generate", "make images with a generator", description, EXAMPLES)
+    parser = options.add_command(subparsers, "generate", "make images with a generator", description, EXAMPLES)
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
     parser.add_argument("--count", type=options.positive, required=True, help="how many images")
     parser.add_argument("--out", type=Path, required=True, help="folder for the image set; must not hold one yet")
@@ -39,11 +39,11 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Sample and write."""
-    from iarbench import variants
-    from iarbench.grid import contact_sheet
-    from iarbench.images import ImageSet
-    from iarbench.loading import load_generator
-    from iarbench.making import make_records
+    from iarbench.images.contact_sheet import contact_sheet
+    from iarbench.images.image_set import ImageSet
+    from iarbench.models import variants
+    from iarbench.models.loading import load_generator
+    from iarbench.models.sample_images import make_records
 
     variant = variants.get(args.generator)
     conditions = _conditions(args, variant)

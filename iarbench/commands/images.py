@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from iarbench.commands import options
 
 if TYPE_CHECKING:
-    from iarbench.images import ImageRecord
-    from iarbench.sources import ImportReport
+    from iarbench.images.record import ImageRecord
+    from iarbench.images.sources import ImportReport
 
 EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256 --source photos
   iarbench images import photos.parquet --out sets/photos --size 256 --split calibration
@@ -24,11 +24,11 @@ EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256 --so
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb and its three actions to the command line."""
+    """Add the command and its three actions to the command line."""
     description = "Image sets: Parquet files with the original bytes, which datasets.load_dataset opens as well."
-    parser = options.add_verb(subparsers, "images", "import, verify or describe image sets", description, EXAMPLES)
+    parser = options.add_command(subparsers, "images", "import, verify or describe image sets", description, EXAMPLES)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    bring = options.add_verb(actions, "import", "make a set from a folder, Parquet or the Hub", "", EXAMPLES)
+    bring = options.add_command(actions, "import", "make a set from a folder, Parquet or the Hub", "", EXAMPLES)
     bring.add_argument("src", metavar="SRC", help="folder, Parquet, or SOURCE[:WHERE] of `iarbench ls sources`")
     bring.add_argument("--out", type=Path, required=True, help="new folder for the image set")
     bring.add_argument("--size", type=options.positive, metavar="S", help="resize and crop all to S x S, lossless")
@@ -36,9 +36,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     bring.add_argument("--source", metavar="NAME", help="name of the set; default: that of the folder, file or source")
     bring.add_argument("--split", default="test", help="test, calibration, train, ...")
     bring.add_argument("--limit", type=options.positive, metavar="N", help="only N rows of a set on the Hub")
-    check = options.add_verb(actions, "verify", "read a set and name every problem", "", EXAMPLES)
+    check = options.add_command(actions, "verify", "read a set and name every problem", "", EXAMPLES)
     check.add_argument("path", metavar="SET", help="a name, a path or hf:owner/name@revision")
-    tell = options.add_verb(actions, "info", "sizes, sources and fingerprint of a set", "", EXAMPLES)
+    tell = options.add_command(actions, "info", "sizes, sources and fingerprint of a set", "", EXAMPLES)
     tell.add_argument("path", metavar="SET", help="a name, a path or hf:owner/name@revision")
     tell.add_argument("--json", action="store_true", help="as one JSON object")
 
@@ -49,8 +49,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from iarbench.images import ImageSet
-    from iarbench.sources import ImportReport
+    from iarbench.images.image_set import ImageSet
+    from iarbench.images.sources import ImportReport
 
     report = ImportReport()
     written = ImageSet.write(_records(args, report), args.out)
@@ -63,7 +63,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _records(args: argparse.Namespace, report: ImportReport) -> Iterator[ImageRecord]:
-    from iarbench.preprocess import Preprocess
+    from iarbench.images.preprocess import Preprocess
     from iarbench.registry import SOURCES
 
     how: dict[str, Any] = {"split": args.split, "report": report}
@@ -82,7 +82,7 @@ def _records(args: argparse.Namespace, report: ImportReport) -> Iterator[ImageRe
 
 def _verify(args: argparse.Namespace) -> int:
     from iarbench.content import images_path
-    from iarbench.images import ImageSet
+    from iarbench.images.image_set import ImageSet
 
     images = ImageSet.open(images_path(args.path))
     problems = images.verify()
@@ -94,7 +94,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _info(args: argparse.Namespace) -> int:
     from iarbench.content import images_path
-    from iarbench.images import ImageSet
+    from iarbench.images.image_set import ImageSet
 
     images = ImageSet.open(images_path(args.path))
     index = images.index()

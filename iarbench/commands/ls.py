@@ -21,9 +21,9 @@ EXAMPLES = """  iarbench ls                everything
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = "List generators, detectors, attacks, tasks and sources, those of installed packages included."
-    parser = options.add_verb(subparsers, "ls", "list what there is", description, EXAMPLES)
+    parser = options.add_command(subparsers, "ls", "list what there is", description, EXAMPLES)
     parser.add_argument("what", nargs="?", choices=list(SECTIONS), help="only this kind")
 
 
@@ -40,8 +40,8 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _generators() -> Iterator[list[str]]:
-    from iarbench import variants
-    from iarbench.weights import encoders
+    from iarbench.models import variants
+    from iarbench.models.weights import encoders
 
     yield ["name", "family", "size", "encoders", "licence"]
     for name in variants.names():

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and how their values become what the engine takes."""
+"""Options that several commands share, and how their values become what the engine takes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 from iarbench.errors import UserError
 
 if TYPE_CHECKING:
-    from iarbench.detector import Dtype
+    from iarbench.evidence import Dtype
     from iarbench.harness.plan import Settings
 
 Subparsers = argparse._SubParsersAction  # type: ignore[type-arg]
 
 
-def add_verb(subparsers: Subparsers, name: str, help: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """A verb whose help ends with `examples`, one command a line."""
+def add_command(
+    subparsers: Subparsers, name: str, brief: str, description: str, examples: str
+) -> argparse.ArgumentParser:
+    """A command whose help ends with `examples`, one command a line."""
     return subparsers.add_parser(
         name,
-        help=help,
+        help=brief,
         description=description,
         epilog="examples:\n" + examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,7 +39,7 @@ def add_compute(parser: argparse.ArgumentParser) -> None:
 
 
 def settings(args: argparse.Namespace) -> Settings:
-    """What the options of `add_compute`, and --workers, --limit and --compile where a verb has them, say."""
+    """What the options of `add_compute`, and --workers, --limit and --compile where a command has them, say."""
     from iarbench.harness.plan import Settings
 
     if args.weights is not None and not args.weights.is_dir():

@@ -17,9 +17,9 @@ EXAMPLES = """  iarbench report runs/mini
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = "Recompute every metric from the stored scores of a run. Needs neither torch nor the models."
-    parser = options.add_verb(subparsers, "report", "the table of a run", description, EXAMPLES)
+    parser = options.add_command(subparsers, "report", "the table of a run", description, EXAMPLES)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder that `iarbench run` wrote")
     parser.add_argument("--all-sets", action="store_true", help="every non-member set instead of all pooled")
     parser.add_argument("--fpr", type=float, metavar="RATE", help="nominal false-positive rate to show, as a share")
@@ -31,21 +31,21 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Recompute and print."""
-    from iarbench import report
-    from iarbench.harness.alarms import ringing
+    from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import recompute
+    from iarbench.results import tables
 
     outcome = recompute(args.run)
     if args.json:
         print(json.dumps({"out": str(args.run), **outcome.dump()}, ensure_ascii=False))
     elif args.markdown:
-        print(report.markdown(outcome.rows, every_set=args.all_sets, fpr=args.fpr))
+        print(tables.markdown(outcome.rows, every_set=args.all_sets, fpr=args.fpr))
     else:
-        report.show(outcome.rows, every_set=args.all_sets, fpr=args.fpr)
-    for line in ringing(outcome.alarms):
+        tables.show(outcome.rows, every_set=args.all_sets, fpr=args.fpr)
+    for line in warnings_of(outcome.leak_checks):
         options.say(line)
     if args.png:
-        from iarbench.plots import plot_run
+        from iarbench.results.plots import plot_run
 
         plot_run(outcome.rows, args.png, fpr=args.fpr)
     return 0

@@ -26,9 +26,9 @@ Repeat the same command to resume a run that was stopped; a finished one only pr
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = "Score images and say which a generator made, with thresholds from calibration images."
-    parser = options.add_verb(subparsers, "run", "run a task: score images, write results", description, EXAMPLES)
+    parser = options.add_command(subparsers, "run", "run a task: score images, write results", description, EXAMPLES)
     parser.add_argument("--task", default="mini", help="a task of `iarbench ls tasks`, or a .yaml file; default: mini")
     parser.add_argument("--out", type=Path, help="folder of the run; default: runs/<task>")
     parser.add_argument("--images", help="another image set: a name, a path or hf:owner/name@revision")
@@ -48,10 +48,10 @@ def add_parser(subparsers: options.Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Plan, run, print."""
     from iarbench.content import images_path
-    from iarbench.harness.alarms import ringing
+    from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.plan import make_plan
     from iarbench.harness.run import run
-    from iarbench.images import ImageSet
+    from iarbench.images.image_set import ImageSet
 
     task = _task(args)
     settings = options.settings(args)
@@ -67,10 +67,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"out": str(out), **outcome.dump()}, ensure_ascii=False))
     else:
-        from iarbench.report import show
+        from iarbench.results.tables import show
 
         show(outcome.rows)
-    for line in ringing(outcome.alarms):
+    for line in warnings_of(outcome.leak_checks):
         options.say(line, args.quiet)
     options.say(f"{out}: scores, results.jsonl, results.png, manifest.json", args.quiet)
     return 0

@@ -25,9 +25,9 @@ $IARBENCH_CACHE (default ~/.cache/iarbench).
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = "Say which known generator made an image, with calibrated p-values, or that none of them did."
-    parser = options.add_verb(subparsers, "trace", "which generator made this image?", description, EXAMPLES)
+    parser = options.add_command(subparsers, "trace", "which generator made this image?", description, EXAMPLES)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument("--task", default="mini", help="whose targets and calibration images; default: mini")
     parser.add_argument("--target", action="append", metavar="NAME", help="only these generators")

@@ -30,13 +30,13 @@ PAINTED = 12_000
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     description = (
         "Train a generator of a known architecture on your own images, tokenizer first. "
         "--out becomes a folder of generators: weights and the YAML that describes them."
     )
     brief = "train a tokenizer, its smaller decoder, or a transformer"
-    parser = options.add_verb(subparsers, "train", brief, description, EXAMPLES)
+    parser = options.add_command(subparsers, "train", brief, description, EXAMPLES)
     parser.add_argument("what", choices=["tokenizer", "transformer", "decoder"])
     parser.add_argument("--name", required=True, help="name of the new generator")
     parser.add_argument("--like", default="llamagen-mini", help="generator that it takes its architecture from")
@@ -64,9 +64,9 @@ def execute(args: argparse.Namespace) -> int:
     """Train, save, and say where."""
     import torch
 
-    from iarbench import variants
     from iarbench.errors import UserError
-    from iarbench.memory import keep_freed_memory
+    from iarbench.models import variants
+    from iarbench.nn.memory import keep_freed_memory
     from iarbench.training import folder
     from iarbench.training.data import load_parquet
 
@@ -95,8 +95,8 @@ def _recipe(kind: type[R], **given: Any) -> R:
 def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
     import torch
 
-    from iarbench import variants
-    from iarbench.loading import build_tokenizer, load_tokenizer
+    from iarbench.models import variants
+    from iarbench.models.loading import build_tokenizer, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.quality import tokenizer_quality
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
@@ -144,7 +144,7 @@ def _sharpen(args: argparse.Namespace, tokenizer: Tokenizer, images: TrainingIma
 def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
     import torch
 
-    from iarbench.loading import build_tokenizer, load_generator
+    from iarbench.models.loading import build_tokenizer, load_generator
     from iarbench.training import folder
     from iarbench.training.distill import DistillRecipe, distill_decoder
     from iarbench.training.pairs import pairs_of_pictures
@@ -173,7 +173,7 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
 
 def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
     from iarbench.errors import UserError
-    from iarbench.loading import build_transformer, family_class, load_tokenizer
+    from iarbench.models.loading import build_transformer, family_class, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.transformer import TransformerRecipe, select_classes, tokenize, train_transformer
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from iarbench.detector import Detector, Evidence
+from iarbench.detector import Detector
 from iarbench.detectors.encloss import enc_loss
 from iarbench.detectors.quantloss import quant_loss
+from iarbench.evidence import Evidence
 
 if TYPE_CHECKING:
     from torch import Tensor

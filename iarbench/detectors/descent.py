@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from iarbench.detector import Detector, Evidence
+from iarbench.detector import Detector
 from iarbench.detectors.quantloss import QuantLoss, quantisation_scores, searches
+from iarbench.evidence import Evidence
 
 if TYPE_CHECKING:
     from torch import Tensor

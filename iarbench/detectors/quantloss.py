@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from iarbench.detector import Detector, Evidence, mse
+from iarbench.detector import Detector, mse
+from iarbench.evidence import Evidence
 
 if TYPE_CHECKING:
     from torch import Tensor

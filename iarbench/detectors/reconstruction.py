@@ -1,13 +1,14 @@
 """Reconstruction, the baseline of arXiv 2606.28386: the pixel error of one trip through the whole tokenizer.
 
-    Reconstruction(x) = MSE(D(f_Z), x),  f_Z = Q(E(x))
+Reconstruction(x) = MSE(D(f_Z), x),  f_Z = Q(E(x))
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from iarbench.detector import Detector, Evidence, mse
+from iarbench.detector import Detector, mse
+from iarbench.evidence import Evidence
 
 if TYPE_CHECKING:
     from torch import Tensor

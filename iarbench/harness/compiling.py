@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from iarbench.detector import Target
 from iarbench.errors import UserError
+from iarbench.evidence import Target
 
 MANY = 1000
 

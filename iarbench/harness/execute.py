@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iarbench.detector import Evidence, Target, apply
+from iarbench.detector import apply
 from iarbench.errors import UserError
+from iarbench.evidence import Evidence, Target
 from iarbench.harness.compiling import compile_passes
-from iarbench.harness.lanes import in_lanes
 from iarbench.harness.load import prepared, slabs
 from iarbench.harness.plan import Cell, Job, Plan, Settings
 from iarbench.harness.store import write_part
 from iarbench.harness.targets import Targets, load_targets
-from iarbench.memory import keep_freed_memory
+from iarbench.harness.threads import side_by_side
+from iarbench.nn.memory import keep_freed_memory
 
 
 def decide(settings: Settings) -> Settings:
@@ -69,9 +70,9 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
 def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
     targets = _ready(jobs, settings)
     # Every thread would compile anew.
-    lanes = settings.device == "cpu" and not settings.workers and not settings.compile
-    if lanes:
-        jobs = sorted(jobs, key=_size, reverse=True)  # the last ones are short: no lane waits long for another
+    threads = settings.device == "cpu" and not settings.workers and not settings.compile
+    if threads:
+        jobs = sorted(jobs, key=_size, reverse=True)  # the last ones are short: no thread waits long for another
     work = [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, plan.task.spec.preprocessing)) for job in jobs]
 
     def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
@@ -82,8 +83,8 @@ def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, a
         for column in columns:
             write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
 
-    if lanes:
-        in_lanes([partial(do, job, prepared(plan.images, several, 0)) for job, several in work])
+    if threads:
+        side_by_side([partial(do, job, prepared(plan.images, several, 0)) for job, several in work])
         return
     pixels = prepared(plan.images, (slab for _, several in work for slab in several), settings.workers or 0)
     with closing(pixels):

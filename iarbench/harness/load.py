@@ -22,9 +22,9 @@ from PIL import Image
 
 from iarbench.attack import attack_image, parse
 from iarbench.errors import UserError
-from iarbench.images import ImageSet
-from iarbench.preprocess import Preprocess
-from iarbench.record import ImageRecord
+from iarbench.images.image_set import ImageSet
+from iarbench.images.preprocess import Preprocess
+from iarbench.images.record import ImageRecord
 from iarbench.specs import Preprocessing
 
 _attack = cache(parse)

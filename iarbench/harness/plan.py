@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iarbench import attack as attacks
-from iarbench import variants
-from iarbench.detector import Detector, Dtype
+from iarbench.detector import Detector
 from iarbench.errors import UserError
+from iarbench.evidence import Dtype
 from iarbench.harness.store import Chunk, Part, is_stored
-from iarbench.images import ImageSet
+from iarbench.images.image_set import ImageSet
+from iarbench.models import variants
+from iarbench.models.variants import Variant
+from iarbench.models.weights import encoders, weights_hash
 from iarbench.registry import DETECTORS, is_file_reference
 from iarbench.task import Task
-from iarbench.variants import Variant
-from iarbench.weights import encoders, weights_hash
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from iarbench import __version__
 from iarbench.errors import UserError
 from iarbench.files import write_atomically, write_text
 from iarbench.harness import manifest as manifests
-from iarbench.harness.alarms import Areas, find_alarms
+from iarbench.harness.leak_checks import Areas, check_leaks
 from iarbench.harness.plan import Job, Plan, Settings
 from iarbench.harness.store import remove_leftovers
 from iarbench.progress import Progress, duration
@@ -24,7 +24,7 @@ from iarbench.specs import read_text
 from iarbench.task import Task
 
 if TYPE_CHECKING:
-    from iarbench.rows import Row
+    from iarbench.results.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Outcome:
 
     task: Task
     rows: list[Row]
-    alarms: Areas
+    leak_checks: Areas
 
     def dump(self) -> dict[str, Any]:
         """For JSON."""
@@ -41,7 +41,7 @@ class Outcome:
             "task": self.task.spec.name,
             "version": self.task.spec.version,
             "rows": self.rows,
-            "alarms": self.alarms,
+            "leak_checks": self.leak_checks,
         }
 
 
@@ -62,7 +62,7 @@ def run(plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sy
     settings = _execute(missing, plan, root, settings, progress) if missing else settings
     outcome = _conclude(plan, root)
     manifests.finish_run(manifest, time.monotonic() - began, settings, _count(missing))
-    manifest |= {"status": "finished", "alarms": outcome.alarms, "results_key": _results_key(plan)}
+    manifest |= {"status": "finished", "leak_checks": outcome.leak_checks, "results_key": _results_key(plan)}
     manifests.write(root, manifest)
     return outcome
 
@@ -104,7 +104,7 @@ def recompute(root: Path) -> Outcome:
     Raises:
         UserError: `root` is not a finished run.
     """
-    from iarbench.results import compute_rows, load_index, load_scores
+    from iarbench.results.compute import compute_rows, load_index, load_scores
 
     manifest = manifests.read(root)
     if manifest is None:
@@ -114,7 +114,7 @@ def recompute(root: Path) -> Outcome:
     task = Task.restore(manifest["task"])
     parts = read_text(root / "parts.txt").splitlines()
     rows = compute_rows(load_scores(root, parts), load_index(root), task.result_task())
-    return Outcome(task, rows, manifest["alarms"])
+    return Outcome(task, rows, manifest["leak_checks"])
 
 
 def _execute(missing: Sequence[Job], plan: Plan, root: Path, settings: Settings, progress: TextIO | None) -> Settings:
@@ -130,8 +130,8 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from iarbench.plots import plot_run
-    from iarbench.results import compute_rows, load_scores, write_rows
+    from iarbench.results.compute import compute_rows, load_scores, write_rows
+    from iarbench.results.plots import plot_run
 
     parts = [part.path for part in plan.parts]
     index = pa.Table.from_pandas(plan.index, preserve_index=False)
@@ -142,13 +142,13 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     picture = root / ".results.png"
     plot_run(rows, picture)
     os.replace(picture, root / "results.png")
-    return Outcome(plan.task, rows, find_alarms(plan))
+    return Outcome(plan.task, rows, check_leaks(plan))
 
 
 def _stored(task: Task, root: Path, manifest: dict[str, Any]) -> Outcome:
-    from iarbench.rows import read_rows
+    from iarbench.results.rows import read_rows
 
-    return Outcome(task, read_rows(root / "results.jsonl"), manifest["alarms"])
+    return Outcome(task, read_rows(root / "results.jsonl"), manifest["leak_checks"])
 
 
 def _count(jobs: Sequence[Job]) -> int:

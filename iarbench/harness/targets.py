@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import torch
 
-from iarbench.detector import Target
+from iarbench.evidence import Target
 from iarbench.harness.plan import Settings
-from iarbench.loading import load_target
-from iarbench.variants import Variant
-from iarbench.weights import weights_hash
+from iarbench.models.loading import load_target
+from iarbench.models.variants import Variant
+from iarbench.models.weights import weights_hash
 
 Targets = dict[tuple[str, str], Target]
 """(generator, encoder) -> target."""

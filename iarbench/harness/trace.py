@@ -14,24 +14,25 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from iarbench import variants
-from iarbench.attribution import Attribution, attribute
-from iarbench.decode import decode_rgb
-from iarbench.detector import Detector, Evidence, apply
+from iarbench.detector import Detector, apply
 from iarbench.errors import UserError
+from iarbench.evidence import Evidence
 from iarbench.harness.plan import Plan, Settings, make_plan, together
-from iarbench.images import ImageSet
-from iarbench.preprocess import Preprocess
+from iarbench.images.decode import decode_rgb
+from iarbench.images.image_set import ImageSet
+from iarbench.images.preprocess import Preprocess
+from iarbench.models import variants
+from iarbench.models.weights import encoders
 from iarbench.progress import Progress
-from iarbench.results import load_scores
-from iarbench.rows import OTHERS
+from iarbench.results.compute import load_scores
+from iarbench.results.rows import OTHERS
+from iarbench.stats.attribution import Attribution, attribute
 from iarbench.task import CLEAN, Task
-from iarbench.weights import encoders
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from iarbench.detector import Target
+    from iarbench.evidence import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settin
 
 
 def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
-    """Scores of each set of real images and of all other generators', twins left out: the parts of `pooled`."""
+    """Scores of the parts of `pooled`: each set of real images, and the images of all other generators together."""
     scores = load_scores(cache, [part.path for part in plan.parts])
     first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
     joined = first.merge(plan.index[["image_id", "source"]], on="image_id")

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from iarbench.decode import decode_rgb
 from iarbench.errors import UserError
-from iarbench.preprocess import Preprocess
+from iarbench.images.decode import decode_rgb
+from iarbench.images.preprocess import Preprocess
 from iarbench.progress import Progress
 
 

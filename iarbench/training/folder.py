@@ -1,6 +1,6 @@
 """The folder a training writes: weights as float16 safetensors and a YAML that makes them a generator.
 
-With ``IARBENCH_GENERATORS`` pointing to the folder, every verb knows the new generator by its name.
+With ``IARBENCH_GENERATORS`` pointing to the folder, every command knows the new generator by its name.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from iarbench.errors import UserError
 from iarbench.files import write_atomically, write_text
-from iarbench.variants import Variant, read_family
-from iarbench.weights import sha256_file
+from iarbench.models.variants import Variant, read_family
+from iarbench.models.weights import sha256_file
 
 #: what a description takes over from the variant it was modelled on
 INHERITED = ("code", "image_size", "conditions", "tokenizer", "transformer", "sampling", "licence", "citation")

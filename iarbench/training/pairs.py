@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from iarbench.generator import to_uint8
-from iarbench.images import ImageSet
-from iarbench.loading import load_generator
-from iarbench.making import make_records
+from iarbench.images.image_set import ImageSet
+from iarbench.models.loading import load_generator
+from iarbench.models.sample_images import make_records
+from iarbench.models.variants import Variant
 from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
-from iarbench.variants import Variant
 
 
 @dataclass(frozen=True, slots=True)

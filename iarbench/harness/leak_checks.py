@@ -1,0 +1,95 @@
+"""Leak checks: detectors that know nothing about models. A task whose sets one of them tells apart leaks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from iarbench.harness.plan import Plan
+from iarbench.images.record import ImageRecord
+
+LOW, HIGH = 0.1, 0.9
+"""An AUROC outside these bounds is reported as a leak."""
+
+AT_MOST = 300
+"""Images looked at in each set; enough to see such an AUROC."""
+
+
+Areas = dict[str, dict[str, dict[str, float]]]
+"""target -> trivial property -> non-member set -> AUROC in [0, 1] of that property on clean test images; 0.5 = it says
+nothing."""
+
+
+def warnings_of(areas: Areas) -> list[str]:
+    """A line for every property that separates a target's members from some set."""
+    lines = []
+    for target, traits in areas.items():
+        for name, by_set in traits.items():
+            if found := [f"{other} (AUROC {area:.3f})" for other, area in by_set.items() if not LOW <= area <= HIGH]:
+                lines.append(
+                    f"warning: {name} alone separates {target} from {', '.join(found)}: the sets were not treated "
+                    "alike, or the generator leaves this trace; a detector may have learnt no more than that"
+                )
+    return lines
+
+
+def check_leaks(plan: Plan) -> Areas:
+    """Every trivial property of every target against every non-member set."""
+    task, spec = plan.task, plan.task.spec
+    sources = dict.fromkeys((*spec.real, *task.generators))
+    others = {source: [_traits(record) for record in _sample(plan, source, spec.nonmember_split)] for source in sources}
+    areas: Areas = {}
+    for target in spec.targets:
+        same = spec.member_split == spec.nonmember_split
+        members = others[target] if same else [_traits(r) for r in _sample(plan, target, spec.member_split)]
+        areas[target] = {
+            name: {
+                source: _auroc([traits[name] for traits in members], [traits[name] for traits in others[source]])
+                for source in sources
+                if source != target and members and others[source]
+            }
+            for name in _TRAITS
+        }
+    return areas
+
+
+def blockiness(record: ImageRecord) -> float:
+    """Mean absolute step of grey level across the edges of the 8x8 grid minus that elsewhere: a trace of JPEG."""
+    grey = np.asarray(record.pil().convert("L"), dtype=np.float32)
+    across = [np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis) for axis in (0, 1)]
+    edges = np.concatenate([steps[7::8] for steps in across])
+    inside = np.concatenate([np.delete(steps, np.s_[7::8]) for steps in across])
+    return float(edges.mean() - inside.mean()) if len(edges) and len(inside) else 0.0
+
+
+_TRAITS: dict[str, Callable[[ImageRecord], float | str]] = {
+    "file size": lambda record: float(len(record.bytes)),
+    "file format": lambda record: record.format,
+    "image width": lambda record: float(record.width),
+    "image height": lambda record: float(record.height),
+    "8x8 blockiness": blockiness,
+}
+
+
+def _traits(record: ImageRecord) -> dict[str, float | str]:
+    return {name: measure(record) for name, measure in _TRAITS.items()}
+
+
+def _sample(plan: Plan, source: str, split: str) -> list[ImageRecord]:
+    rows = plan.index[(plan.index["source"] == source) & (plan.index["split"] == split)]
+    # Spread over the set: its first images may all come from one corner of it.
+    step = max(1, len(rows) // AT_MOST)
+    return plan.images.read(rows["image_id"].tolist()[::step][:AT_MOST])
+
+
+def _auroc(members: Sequence[Any], others: Sequence[Any]) -> float:
+    from iarbench.stats.metrics import auroc
+    from iarbench.stats.thresholds import Scores
+
+    if isinstance(members[0], str):
+        usual = Counter(members).most_common(1)[0][0]
+        members, others = ([float(value == usual) for value in side] for side in (members, others))
+    return round(auroc(Scores.of(members), Scores.of(others)).value, 6)

@@ -1,0 +1,1 @@
+"""Image sets: records, Parquet shards, decoding, importing."""

@@ -1,0 +1,1 @@
+"""From a generator's name to its loaded weights."""

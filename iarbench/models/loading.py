@@ -1,0 +1,100 @@
+"""From a variant's description to its modules with weights in them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from iarbench.errors import UserError
+from iarbench.evidence import Target
+from iarbench.generator import Generator
+from iarbench.models import variants
+from iarbench.models.variants import Variant
+from iarbench.models.weights import encoders, locate, weights_hash
+from iarbench.nn.checkpoint import load_released, read_state
+from iarbench.tokenizer import Tokenizer
+
+
+def family_class(variant: Variant) -> type[Generator]:
+    """The Generator class that the variant's ``code`` names."""
+    module, _, attribute = variant.code.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{variant.name}: cannot import its code {variant.code} ({error})") from None
+
+
+def build_tokenizer(variant: Variant) -> Tokenizer:
+    """The tokenizer's module, weights not loaded."""
+    return family_class(variant).tokenizer_class(variant.tokenizer, variant.image_size)
+
+
+def build_transformer(variant: Variant) -> nn.Module:
+    """The transformer's module, weights not loaded."""
+    family = family_class(variant)
+    return family.transformer_class(family.transformer_config(variant.tokenizer, variant.transformer))
+
+
+def load_tokenizer(variant: Variant, encoder: str = "original", weights_dir: Path | None = None) -> Tokenizer:
+    """The tokenizer in float32 evaluation mode, with the ``original`` or a fine-tuned encoder."""
+    if encoder not in (known := encoders(variant, weights_dir)):
+        raise UserError(f"{variant.name} has no {encoder!r} encoder; it has: {', '.join(known)}")
+    tokenizer = build_tokenizer(variant)
+    _fill(tokenizer, variant, "tokenizer", weights_dir)
+    if encoder != "original":
+        load_inverse(tokenizer, locate(variant, encoder, weights_dir))
+    return tokenizer.float().eval().requires_grad_(False)
+
+
+def load_inverse(tokenizer: Tokenizer, path: Path) -> None:
+    """Replace the modules that inverse fine-tuning trains.
+
+    Accepts our files (``encoder.conv_in.weight``) and published ones (``module0.conv_in.weight``, numbered in the
+    order of ``inverse_modules``).
+    """
+    state = read_state(path)
+    names = tokenizer.inverse_modules
+    for i, name in enumerate(names):
+        state = {
+            k.replace(f"module{i}.", f"{name}.", 1) if k.startswith(f"module{i}.") else k: v for k, v in state.items()
+        }
+    frozen = {k: v for k, v in tokenizer.state_dict().items() if k.split(".")[0] not in names}
+    load_released(tokenizer, {**frozen, **state}, str(path))
+
+
+def load_target(name: str, encoder: str = "original", device: str = "cpu", weights_dir: Path | None = None) -> Target:
+    """A target ready to score with: its tokenizer on ``device`` and the identity of its weights."""
+    variant = variants.get(name)
+    return Target(
+        name=name,
+        family=variant.family,
+        encoder=encoder,
+        tokenizer=load_tokenizer(variant, encoder, weights_dir).to(device),
+        weights_hash=weights_hash(variant, encoder, weights_dir),
+        image_size=variant.image_size,
+    )
+
+
+def load_generator(
+    name: str, device: str = "cpu", weights_dir: Path | None = None, sampling: str = "default"
+) -> Generator:
+    """A generator ready to sample with the named ``sampling`` settings."""
+    variant = variants.get(name)
+    if sampling not in variant.sampling:
+        raise UserError(f"{name} has no sampling {sampling!r}; it has: {', '.join(variant.sampling)}")
+    transformer = build_transformer(variant)
+    _fill(transformer, variant, "transformer", weights_dir)
+    transformer.float().eval().requires_grad_(False).to(device)
+    tokenizer = load_tokenizer(variant, weights_dir=weights_dir).to(device)
+    return family_class(variant)(tokenizer, transformer, variant.sampling[sampling])
+
+
+def _fill(module: nn.Module, variant: Variant, part: str, weights_dir: Path | None) -> None:
+    path = locate(variant, part, weights_dir)
+    wrappers = variant.files[part].wrappers if part in variant.files else ()
+    state: dict[str, Any] = read_state(path, wrappers)
+    load_released(module, {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in state.items()}, str(path))

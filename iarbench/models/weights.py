@@ -1,0 +1,104 @@
+"""Finding, fetching and identifying weight files, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+from iarbench.errors import UserError
+from iarbench.models.variants import ENCODERS, Variant, WeightFile
+
+
+def locate(variant: Variant, part: str, weights_dir: Path | None = None) -> Path:
+    """The local path of one part ("tokenizer", "transformer", "inverse", "inverse-aug") of a variant.
+
+    Looks in ``weights_dir`` (for the released file name, or for what ``iarbench finetune`` writes), then beside the
+    YAML, then in the Hugging Face cache, and downloads last (resumed and verified by huggingface_hub;
+    HF_HUB_OFFLINE=1 forbids it). Raises UserError in one line when that fails.
+    """
+    if weights_dir is not None and (own := weights_dir / f"{variant.name}-{part}.safetensors").is_file():
+        return own
+    if part not in variant.files:
+        raise UserError(f"{variant.name} has no {part} weights; it has: {', '.join(sorted(variant.files))}")
+    file = variant.files[part]
+    if weights_dir is not None and (weights_dir / file.name).is_file():
+        return weights_dir / file.name
+    if file.path is not None:
+        return _beside(variant, file)
+    if file.repo is None:
+        raise UserError(_how(variant, file, f"is on no hub: download it from {file.url}"))
+    return _from_hub(variant, file)
+
+
+def encoders(variant: Variant, weights_dir: Path | None = None) -> tuple[str, ...]:
+    """The encoders a variant can be scored with: those in its description, and fine-tuned ones in ``weights_dir``."""
+    return tuple(
+        name
+        for name in ENCODERS
+        if name == "original"
+        or name in variant.files
+        or (weights_dir is not None and (weights_dir / f"{variant.name}-{name}.safetensors").is_file())
+    )
+
+
+def weights_hash(variant: Variant, encoder: str, weights_dir: Path | None = None) -> str:
+    """SHA-256 identity of everything a tokenizer score depends on: the tokenizer file and the encoder file."""
+    parts = ["tokenizer"] if encoder == "original" else ["tokenizer", encoder]
+    digests = [_digest(variant, part, weights_dir) for part in parts]
+    return hashlib.sha256("\n".join([encoder, *digests]).encode()).hexdigest()
+
+
+def _digest(variant: Variant, part: str, weights_dir: Path | None) -> str:
+    # The file's own bytes count, not the digest its YAML claims: weights may lie in --weights DIR.
+    path = locate(variant, part, weights_dir)
+    return _remembered(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _remembered(path: Path, changed: int) -> str:
+    """The file's hash, computed once as long as the file does not change."""
+    return sha256_file(path)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _beside(variant: Variant, file: WeightFile) -> Path:
+    path = variant.folder / str(file.path)
+    if not path.is_file():
+        raise UserError(f"{variant.name}: {path} is missing; reinstall iarbench or point --weights to its folder")
+    if file.sha256 is not None and sha256_file(path) != file.sha256:
+        raise UserError(f"{variant.name}: {path} is not the file its description names (SHA-256 differs); reinstall it")
+    return path
+
+
+def _from_hub(variant: Variant, file: WeightFile) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    assert file.repo is not None
+    assert file.file is not None
+    try:
+        path = Path(hf_hub_download(file.repo, file.file, revision=file.revision))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(_how(variant, file, f"cannot be fetched from {file.repo} on the Hub ({reason})")) from None
+    expected = file.sha256 or _stored_digest(path)
+    if expected is not None and _remembered(path, path.stat().st_mtime_ns) != expected:
+        raise UserError(_how(variant, file, f"in {path.parent} is damaged (SHA-256 differs): delete it and try again"))
+    return path
+
+
+def _stored_digest(path: Path) -> str | None:
+    """The SHA-256 that the Hub gives for a large file: the cache names what it downloads by it."""
+    name = path.resolve().name
+    return name if re.fullmatch(r"[0-9a-f]{64}", name) else None
+
+
+def _how(variant: Variant, file: WeightFile, problem: str) -> str:
+    size = f" ({file.size})" if file.size else ""
+    return f"{variant.name} needs {file.name}{size}, which {problem}; a local copy can be given by --weights DIR"

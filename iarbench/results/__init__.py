@@ -1,0 +1,1 @@
+"""From stored per-image scores to rows, tables and plots."""

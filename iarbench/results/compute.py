@@ -1,0 +1,224 @@
+"""From per-image scores to rows: every metric of every detector against every non-member set, with its intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+import pandas as pd
+
+from iarbench import __version__
+from iarbench.errors import UserError
+from iarbench.results.image_index import ImageIndex, Role, Sources
+from iarbench.results.rows import (
+    AUROC,
+    CLEAN,
+    METRICS,
+    OTHERS,
+    POOLED,
+    ROW_FIELDS,
+    THRESHOLDS,
+    TPR,
+    Row,
+    read_rows,
+    write_rows,
+)
+from iarbench.results.scores import load_index, load_scores
+from iarbench.stats.intervals import seed_of
+from iarbench.stats.metrics import OperatingPoint, Reference, auroc, tpr_at_fpr
+from iarbench.stats.thresholds import ScoreError, Scores
+
+__all__ = ["ResultTask", "compute_rows", "load_index", "load_scores", "read_rows", "write_rows"]
+
+CELL = ("target", "detector", "detector_version", "score_name", "encoder", "target_weights")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTask:
+    """What the rows need to know of a task.
+
+    `real_sets`: name of each set of real images -> its sources; the images of every other one of `generators` are a
+    non-member set under that generator's name, and together they are the set `other-generators`. `siblings`:
+    generator -> others with the same tokenizer; each is a set of its own, but part of no other set. `attacked`: the
+    side that attacks act on; calibration images are treated as the test non-members are. Raises UserError on what
+    cannot be meant.
+    """
+
+    name: str
+    version: int
+    targets: tuple[str, ...]
+    generators: tuple[str, ...]
+    real_sets: Mapping[str, Sources]
+    siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fprs: tuple[float, ...] = (0.01,)
+    metrics: tuple[str, ...] = METRICS
+    attacked: Literal["both", "members", "nonmembers"] = "both"
+    member_split: str = "test"
+    nonmember_split: str = "test"
+    calibration_split: str = "calibration"
+
+    def __post_init__(self) -> None:
+        if unknown := [metric for metric in self.metrics if metric not in METRICS]:
+            raise UserError(f"task {self.name}: unknown metric {unknown[0]!r}; allowed: {', '.join(METRICS)}")
+        if bad := [fpr for fpr in self.fprs if not 0 < fpr < 1]:
+            raise UserError(f"task {self.name}: FPR {bad[0]} is not between 0 and 1; write 1% as 0.01")
+        if taken := set(self.real_sets) & {POOLED, OTHERS, *self.generators}:
+            raise UserError(
+                f"task {self.name}: {min(taken)!r} names a set of real images and something else; rename the set"
+            )
+        if self.calibration_split in (self.member_split, self.nonmember_split):
+            raise UserError(f"task {self.name}: calibration split {self.calibration_split!r} is also a test split")
+
+    def nonmember_sets(self, target: str) -> dict[str, tuple[Sources, ...]]:
+        """Set name -> the equally weighted parts it consists of, for one target.
+
+        `pooled` has all that a score could tell from the target: each set of real images, and the images of all other
+        generators as one set, so that photographs do not weigh the less the more generators there are. These come
+        first, then `pooled`, then each generator alone.
+        """
+        siblings = self.siblings.get(target, ())
+        others = tuple(name for name in self.generators if name != target and name not in siblings)
+        sets = dict(self.real_sets)
+        if others:
+            sets[OTHERS] = others
+        single = {name: ((name,),) for name in self.generators if name != target}
+        return {name: (sources,) for name, sources in sets.items()} | {POOLED: tuple(sets.values())} | single
+
+
+def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> list[Row]:
+    """Every row that the scores allow, in an order and with numbers that depend on neither files nor batches.
+
+    `scores`, `images`: as `load_scores` and `load_index` return them. What cannot be had is a row with value null and
+    its `reason`. Raises UserError when an image that a row needs has no score (the run is not finished) or has two, or
+    when one unit is in both the calibration and the test part.
+    """
+    index = ImageIndex(images)
+    index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
+    of_targets = scores[scores["target"].isin(task.targets)]
+    # a score belongs to bytes: what was computed from others under the same id does not count
+    current = of_targets.merge(images[["image_id", "sha256"]], on=["image_id", "sha256"])
+    if current.empty:
+        raise UserError(f"no score of task {task.name} belongs to its images; check --target or use a fresh --out")
+    cells = (
+        _Cell(dict(zip(CELL, keys, strict=True)), frame, task, index) for keys, frame in current.groupby(list(CELL))
+    )
+    return [row for cell in cells for row in cell.rows()]
+
+
+class _Cell:
+    """One named score of one detector for one target, under every attack."""
+
+    def __init__(self, identity: dict[str, object], frame: pd.DataFrame, task: ResultTask, index: ImageIndex) -> None:
+        self.identity, self.task, self.index = identity, task, index
+        self.target = str(identity["target"])
+        self.name = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
+        self.parts = {str(attack): part for attack, part in frame.groupby("attack")}
+        self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
+        self.gather = cache(self._gather)
+
+    def _by_image(self, attack: str, part: pd.DataFrame) -> dict[str, float]:
+        if (twice := part["image_id"].duplicated()).any():
+            name = part["image_id"][twice].iloc[0]
+            raise UserError(f"{self.name}/{attack}: image {name} has two scores; use a fresh --out folder")
+        return dict(zip(part["image_id"].to_list(), part["score"].to_list(), strict=True))
+
+    def _gather(self, attack: str, role: Role) -> Scores:
+        if attack not in self.known:
+            raise ScoreError(f"no scores under attack {attack!r}")
+        return self.index.scores(role, self.known[attack], f"{self.name}/{attack}")
+
+    def rows(self) -> Iterator[Row]:
+        for attack in sorted(self.parts, key=lambda name: (name != CLEAN, name)):
+            for set_name, parts in self.task.nonmember_sets(self.target).items():
+                yield from self._set_rows(attack, set_name, parts)
+
+    def _set_rows(self, attack: str, set_name: str, parts: tuple[Sources, ...]) -> Iterator[Row]:
+        task = self.task
+        members = Role(((self.target,),), task.member_split)
+        nonmembers, calibration = Role(parts, task.nonmember_split), Role(parts, task.calibration_split)
+        base = self._base(attack) | {
+            "nonmember_set": set_name,
+            "n_members": self.index.count(members),
+            "n_nonmembers": self.index.count(nonmembers),
+            "n_groups": self.index.count_groups(nonmembers),
+            "images_fingerprint": self.index.fingerprint(members, nonmembers, calibration),
+        }
+        if TPR in task.metrics:
+            thresholded = base | {"metric": TPR, "n_calibration": self.index.count(calibration)}
+            seed = seed_of(*(base[key] for key in SEEDED))
+            for kind, points in self._points(attack, members, nonmembers, calibration, seed).items():
+                yield from (_point_row(thresholded, kind, point) for point in points)
+        if AUROC in task.metrics:
+            yield self._auroc_row(base | {"metric": AUROC, "n_calibration": 0}, attack, members, nonmembers)
+
+    def _base(self, attack: str) -> Row:
+        part = self.parts[attack]
+        return self.identity | {
+            "task": self.task.name,
+            "task_version": self.task.version,
+            "attack": attack,
+            "attack_version": int(part["attack_version"].iloc[0]),
+            "attacked": self.task.attacked,
+            "seconds_per_image": math.fsum(part["seconds"]) / len(part),
+            "iarbench_version": __version__,
+        }
+
+    def _sides(self, attack: str) -> tuple[str, str]:
+        """The attack that members and non-members went through."""
+        attacked = self.task.attacked
+        return CLEAN if attacked == "nonmembers" else attack, CLEAN if attacked == "members" else attack
+
+    def _points(
+        self, attack: str, members: Role, nonmembers: Role, calibration: Role, seed: int
+    ) -> dict[str, list[OperatingPoint]]:
+        """Operating points of every kind of threshold; where scores are missing, why there is none."""
+        on_members, on_nonmembers = self._sides(attack)
+        wanted = {"matched": (on_nonmembers, calibration), "oracle": (on_nonmembers, nonmembers)}
+        if on_nonmembers != CLEAN:
+            wanted["transfer"] = (CLEAN, calibration)
+        references: dict[str, Reference] = {}
+        refused: dict[str, list[OperatingPoint]] = {}
+        for kind, (under, role) in wanted.items():
+            try:
+                references[kind] = Reference(self.gather(under, role), conformal=kind != "oracle")
+            except ScoreError as error:
+                refused[kind] = self._refuse(error)
+        try:
+            sides = self.gather(on_members, members), self.gather(on_nonmembers, nonmembers)
+            found = refused | tpr_at_fpr(*sides, references, self.task.fprs, seed=seed)
+        except ScoreError as error:
+            found = {kind: self._refuse(error) for kind in wanted}
+        return {kind: found.get(kind, found["matched"]) for kind in THRESHOLDS}
+
+    def _refuse(self, error: ScoreError) -> list[OperatingPoint]:
+        return [OperatingPoint(fpr, None, None, None, str(error)) for fpr in self.task.fprs]
+
+    def _auroc_row(self, base: Row, attack: str, members: Role, nonmembers: Role) -> Row:
+        on_members, on_nonmembers = self._sides(attack)
+        try:
+            area = auroc(self.gather(on_members, members), self.gather(on_nonmembers, nonmembers))
+        except ScoreError as error:
+            return _row(base | {"reason": str(error)})
+        return _row(base | {"value": area.value, "low": area.low, "high": area.high})
+
+
+SEEDED = ("task", "detector", "score_name", "encoder", "target", "attack", "attacked", "nonmember_set")
+"""The identity of a row that its bootstrap is seeded with: what names it, not what it was computed from."""
+
+
+def _point_row(base: Row, kind: str, point: OperatingPoint) -> Row:
+    values: Row = {"threshold_kind": kind, "fpr_nominal": point.fpr_nominal, "reason": point.reason}
+    if kind == "oracle":
+        values["n_calibration"] = 0
+    if point.tpr and point.fpr:
+        tpr, fpr = point.tpr, point.fpr
+        values |= {"threshold": point.threshold, "value": tpr.value, "low": tpr.low, "high": tpr.high}
+        values |= {"fpr_achieved": fpr.value, "fpr_low": fpr.low, "fpr_high": fpr.high}
+    return _row(base | values)
+
+
+def _row(values: Row) -> Row:
+    return {key: values.get(key) for key in ROW_FIELDS}

@@ -1,0 +1,1 @@
+"""Thresholds, intervals, metrics, attribution: numbers from scores."""
