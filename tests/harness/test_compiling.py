@@ -17,6 +17,8 @@ ARGS = ("--detector", "encloss", "--encoder", "inverse", "--target", "toy-a", "-
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler (g++) here")
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def nothing_compiled_before() -> None:

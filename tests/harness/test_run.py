@@ -71,6 +71,7 @@ def test_report_recomputes_the_same_rows_without_torch(undisturbed: Path, toys: 
     assert done.stderr.splitlines()[-1] == "heavy modules:"
 
 
+@pytest.mark.long
 def test_killed_at_random_moments_it_ends_with_the_same_scores(undisturbed: Path, toys: Toys, tmp_path: Path) -> None:
     out, command = tmp_path / "killed", ("run", "--task", toys.task, "--out", tmp_path / "killed", "--batch-size", "8")
     moments = random.Random()
