@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iarbench.errors import UserError
+from iarbench.parameters import split_names
 
 if TYPE_CHECKING:
     from iarbench.evidence import Dtype
@@ -56,8 +57,8 @@ def settings(args: argparse.Namespace) -> Settings:
 
 
 def names(values: Sequence[str] | None) -> list[str]:
-    """Names from an option given once or several times, with or without commas."""
-    return [name.strip() for value in values or () for name in value.split(",") if name.strip()]
+    """Names, with their parameters, from an option given once or several times, with or without commas."""
+    return [name for value in values or () for name in split_names(value)]
 
 
 def positive(text: str) -> int:
