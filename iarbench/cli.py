@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"iarbench {__version__}")
+    top.add_argument("-V", "--version", action="version", version=f"iarbench {__version__}")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         importlib.import_module(f"iarbench.commands.{command}").add_parser(subparsers)
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, repeat the command to go on", file=sys.stderr)
+        print("interrupted; what is finished is kept. Re-run the same command to resume.", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
         # The reader has left (`| head`): say nothing, and let no flush at exit complain either.

@@ -36,7 +36,7 @@ def cpu_seconds(command: list[str]) -> float:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_verb_has_help_with_real_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help_with_real_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
         main([command, "--help"])
     assert exit.value.code == 0
@@ -57,9 +57,10 @@ def test_examples_in_the_help_parse(command: str, capsys: pytest.CaptureFixture[
         assert parser().parse_args(words).command == words[0]
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--version"])
+        main([flag])
     assert capsys.readouterr().out == f"iarbench {__version__}\n"
 
 

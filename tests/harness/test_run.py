@@ -103,7 +103,7 @@ def test_interrupted_it_says_so_in_one_line_and_resumes(toys: Toys, tmp_path: Pa
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.splitlines()[-2] == "interrupted; what is finished is kept, repeat the command to go on"
+    assert err.splitlines()[-2] == "interrupted; what is finished is kept. Re-run the same command to resume."
     assert "Traceback" not in err
     assert not list(out.rglob("*.tmp"))
 
