@@ -1,4 +1,4 @@
-"""Images a second of full-size QuantLoss beside the bare encoder: one variant a family, both dtypes, compiled or not.
+"""Images per second of full-size QuantLoss beside the bare encoder: one variant per family, both precisions, compiled.
 
     python benchmarks/bench_full_size.py [--device cuda] [--images N] [--batch-size N] [--variant NAME ...]
 
@@ -19,8 +19,9 @@ from common import keep
 
 from iarbench.detector import apply
 from iarbench.detectors.quantloss import QuantLoss
+from iarbench.device import Precision
 from iarbench.errors import UserError
-from iarbench.evidence import Dtype, Evidence, Target
+from iarbench.evidence import Evidence, Target
 from iarbench.harness.compiling import compile_passes
 from iarbench.harness.execute import batch_size, be_exact, decide
 from iarbench.harness.plan import Settings
@@ -28,7 +29,7 @@ from iarbench.models.loading import build_tokenizer
 from iarbench.models.variants import get
 
 VARIANTS = ("llamagen-b-256", "var-d16", "rar-b", "taming-cin", "infinity-2b")
-WAYS: tuple[tuple[str, Dtype, bool], ...] = (
+WAYS: tuple[tuple[str, Precision, bool], ...] = (
     ("float32", "float32", False),
     ("bfloat16", "bfloat16", False),
     ("float32_compiled", "float32", True),
@@ -66,15 +67,17 @@ def measure(name: str, settings: Settings, images: int) -> dict[str, object]:
     device = settings.device
     size = min(images, batch_size(settings, get(name).image_size))
     found: dict[str, object] = {"image_size": get(name).image_size, "batch_size": size}
-    for way, dtype, compiled in WAYS:
+    for way, precision, compiled in WAYS:
         if compiled and not settings.compile:
             continue
         torch._dynamo.reset()
         target = random_target(name, device)
         batch = torch.rand(size, target.image_size, target.image_size, 3, device=device).permute(0, 3, 1, 2)
 
-        def evidence(target: Target = target, batch: torch.Tensor = batch, dtype: Dtype = dtype) -> Evidence:
-            return Evidence(target, batch, dtype=dtype)
+        def evidence(
+            target: Target = target, batch: torch.Tensor = batch, precision: Precision = precision
+        ) -> Evidence:
+            return Evidence(target, batch, precision=precision)
 
         def encode(evidence: Callable[[], Evidence] = evidence) -> torch.Tensor:
             return evidence().f

@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from iarbench.device import Precision
     from iarbench.tokenizer import Quantized, Tokenizer
 
 T = TypeVar("T")
-Dtype = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +38,13 @@ class Target:
 class Evidence:
     """One batch of images seen through one target: every signal is computed when first asked for, and once.
 
-    ``images``: float32 (B, 3, H, W) in [0, 1], on the target's device. ``dtype``: precision of encoder and decoder;
+    ``images``: float32 (B, 3, H, W) in [0, 1], on the target's device. ``precision``: of encoder and decoder;
     the quantiser and all that detectors compute stay in float32. ``seconds``: signal name -> what it cost, without
     the signals it was made from.
     """
 
-    def __init__(self, target: Target, images: Tensor, *, dtype: Dtype = "float32") -> None:
-        self.target, self.images, self.dtype = target, images, dtype
+    def __init__(self, target: Target, images: Tensor, *, precision: Precision = "float32") -> None:
+        self.target, self.images, self.precision = target, images, precision
         self.seconds: dict[str, float] = {}
         self._values: dict[str, Any] = {}
         self._needs: dict[str, frozenset[str]] = {}
@@ -52,7 +52,7 @@ class Evidence:
 
     def seen_by(self, target: Target) -> Evidence:
         """The same batch as evidence of a target with the same tokenizer: every signal is computed once for both."""
-        other = Evidence(target, self.images, dtype=self.dtype)
+        other = Evidence(target, self.images, precision=self.precision)
         other.seconds, other._values, other._needs = self.seconds, self._values, self._needs
         return other
 
@@ -136,4 +136,4 @@ class Evidence:
     def _autocast(self) -> Any:
         import torch
 
-        return torch.autocast(self.images.device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
+        return torch.autocast(self.images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")

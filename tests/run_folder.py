@@ -40,8 +40,9 @@ def scores(
     return pd.DataFrame(
         {
             "image_id": images["image_id"], "sha256": images["sha256"], "score_name": name, "score": values,
-            "seconds": 0.004, "detector": name, "detector_version": 2, "encoder": "original", "target": target,
-            "target_weights": f"weights-of-{target}", "attack": attack, "attack_version": 1,
+            "seconds": 0.004, "detector": name, "detector_version": 2, "parameters": "",
+            "encoder": "original", "target": target, "target_weights": f"weights-of-{target}",
+            "precision": "float32", "attack": attack, "attack_version": 1,
         }
     )  # fmt: skip
 

@@ -108,7 +108,7 @@ def test_own_signals_are_computed_once_and_without_gradients() -> None:
 
 def test_bfloat16_computes_signals_in_float32_type_near_the_exact_ones() -> None:
     exact = evidence(ToyTokenizer({"cell": 4}, 16))
-    coarse = Evidence(exact.target, exact.images, dtype="bfloat16")
+    coarse = Evidence(exact.target, exact.images, precision="bfloat16")
     assert coarse.x_hat_quant.dtype == coarse.f.dtype == torch.float32
     torch.testing.assert_close(coarse.f, exact.f, atol=0.01, rtol=0.01)
 

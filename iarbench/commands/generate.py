@@ -33,21 +33,23 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--container", choices=["webp", "png"], default="webp", help="lossless file format")
     parser.add_argument("--batch-size", type=options.positive, default=50)
     parser.add_argument("--grid", type=Path, metavar="FILE", help="also draw the first 64 images as one picture")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    options.add_device(parser)
     parser.add_argument("--weights", type=Path, help="folder with local weight files")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Sample and write."""
+    from iarbench.device import resolve_device
     from iarbench.images.contact_sheet import contact_sheet
     from iarbench.images.image_set import ImageSet
     from iarbench.models import variants
     from iarbench.models.loading import load_generator
     from iarbench.models.sample_images import make_records
 
+    device = resolve_device(args.device)
     variant = variants.get(args.generator)
     conditions = _conditions(args, variant)
-    generator = load_generator(args.generator, args.device, args.weights, args.sampling)
+    generator = load_generator(args.generator, device, args.weights, args.sampling)
     records = make_records(
         generator,
         args.generator,

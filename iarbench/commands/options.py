@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iarbench.device import PRECISIONS, check_device
 from iarbench.errors import UserError
 from iarbench.parameters import split_names
 
 if TYPE_CHECKING:
-    from iarbench.evidence import Dtype
     from iarbench.harness.plan import Settings
 
 Subparsers = argparse._SubParsersAction  # type: ignore[type-arg]
@@ -31,10 +31,16 @@ def add_command(
     )
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device, for `iarbench.device.check_device`."""
+    help = "auto (a CUDA GPU if there is one), cpu, cuda, cuda:N or mps; default: auto"
+    parser.add_argument("--device", default="auto", metavar="NAME", help=help)
+
+
 def add_compute(parser: argparse.ArgumentParser) -> None:
-    """--device, --dtype, --batch-size, --weights."""
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (a GPU if there is one)")
-    parser.add_argument("--dtype", type=_dtype, default="float32", metavar="{fp32,bf16}", help="of encoder and decoder")
+    """--device, --precision, --batch-size, --weights."""
+    add_device(parser)
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of encoder and decoder")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="default: by image size; changes no score")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="look for weight files here first")
 
@@ -43,11 +49,12 @@ def settings(args: argparse.Namespace) -> Settings:
     """What the options of `add_compute`, and --workers, --limit and --compile where a command has them, say."""
     from iarbench.harness.plan import Settings
 
+    check_device(args.device)
     if args.weights is not None and not args.weights.is_dir():
         raise UserError(f"--weights {args.weights}: there is no such folder")
     return Settings(
         device=args.device,
-        dtype=args.dtype,
+        precision=args.precision,
         batch_size=args.batch_size,
         workers=getattr(args, "workers", None),
         weights_dir=args.weights,
@@ -84,15 +91,6 @@ def table(rows: list[list[str]]) -> str:
     if sys.stdout.isatty():
         lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
     return "\n".join(lines)
-
-
-_DTYPES: dict[str, Dtype] = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
-
-
-def _dtype(text: str) -> Dtype:
-    if text not in _DTYPES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(_DTYPES)}")
-    return _DTYPES[text]
 
 
 def _whole(text: str, least: int) -> int:

@@ -53,8 +53,8 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.harness.run import run
     from iarbench.images.image_set import ImageSet
 
-    task = _task(args)
     settings = options.settings(args)
+    task = _task(args)
     images = ImageSet.open(images_path(task.spec.images))
     plan = make_plan(task, images, task.spec.images, settings)
     task.check_images(images)

@@ -45,8 +45,8 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.harness.trace import make_tracer
     from iarbench.task import Task
 
-    task = Task.load(args.task).narrowed(targets=options.names(args.target), detectors=[args.detector])
     settings, progress = options.settings(args), None if args.quiet else sys.stderr
+    task = Task.load(args.task).narrowed(targets=options.names(args.target), detectors=[args.detector])
     tracer = make_tracer(task, args.encoder, args.alpha, cache_dir() / "trace", settings, progress)
     found: list[Traced] = []
     failed = 0

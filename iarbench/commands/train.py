@@ -56,7 +56,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--isotropy-variance", type=float, help="variance it asks of every feature; 1")
     parser.add_argument("--warm-start", action="store_true", help="begin with the weights of --like (tokenizer)")
     parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    options.add_device(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
 
@@ -64,12 +64,14 @@ def execute(args: argparse.Namespace) -> int:
     """Train, save, and say where."""
     import torch
 
+    from iarbench.device import resolve_device
     from iarbench.errors import UserError
     from iarbench.models import variants
     from iarbench.nn.memory import keep_freed_memory
     from iarbench.training import folder
     from iarbench.training.data import load_parquet
 
+    args.device = resolve_device(args.device)
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)

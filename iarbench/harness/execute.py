@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from iarbench.detector import apply
+from iarbench.device import resolve_device
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence, Target
 from iarbench.harness.compiling import compile_passes
@@ -31,21 +32,12 @@ def decide(settings: Settings) -> Settings:
     Raises:
         UserError: there is no such device.
     """
-    device = _device(settings.device)
+    device = resolve_device(settings.device)
     workers = settings.workers
     if workers is None:
         # Beside a CPU run they would only take turns with it.
         workers = 0 if device == "cpu" else min(8, os.cpu_count() or 1)
     return replace(settings, device=device, workers=workers)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name not in ("cpu", *(["cuda"] if count else []), *(f"cuda:{number}" for number in range(count))):
-        raise UserError(f"device {name!r}: torch sees {count} CUDA devices here; choose cpu, cuda, cuda:N or auto")
-    return name
 
 
 def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
@@ -136,11 +128,13 @@ def _columns(job: Job, targets: Targets) -> list[_Column]:
 def _score(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
     count = len(batch)
     images = to_images(_filled(batch, settings, columns[0].target.image_size), settings.device)
-    evidence = Evidence(columns[0].target, images, dtype=settings.dtype)
+    evidence = Evidence(columns[0].target, images, precision=settings.precision)
     for column in columns:
         # The signals of one tokenizer are let go before the next one's are made.
         same = column.target.tokenizer is evidence.target.tokenizer
-        evidence = evidence.seen_by(column.target) if same else Evidence(column.target, images, dtype=settings.dtype)
+        evidence = (
+            evidence.seen_by(column.target) if same else Evidence(column.target, images, precision=settings.precision)
+        )
         scored = apply(column.cell.detector, evidence)
         for name, values in scored.scores.items():
             column.scores.setdefault(name, []).extend(values[:count])
@@ -186,7 +180,7 @@ def _warm_up(target: Target, settings: Settings) -> None:
     size = batch_size(settings, target.image_size) if settings.compile else 2
     side = target.image_size
     images = to_images(np.zeros((size, side, side, 3), dtype=np.uint8), settings.device)
-    evidence = Evidence(target, images, dtype=settings.dtype)
+    evidence = Evidence(target, images, precision=settings.precision)
     _ = evidence.x_hat_quant
 
 

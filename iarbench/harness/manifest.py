@@ -72,7 +72,7 @@ def start(root: Path, plan: Plan, settings: Settings, before: dict[str, Any] | N
             "used": len(plan.index),
             "limit": settings.limit,
         },
-        "dtype": settings.dtype,
+        "precision": settings.precision,
         "weights": plan.weights,
         "seeds": SEEDS,
         "notes": list(plan.notes),

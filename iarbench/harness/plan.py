@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from iarbench import attack as attacks
 from iarbench.detector import Detector
+from iarbench.device import Precision
 from iarbench.errors import UserError
-from iarbench.evidence import Dtype
 from iarbench.harness.store import Chunk, Part, is_stored
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
@@ -29,11 +29,11 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to compute; only `dtype` changes a score by more than rounding, and it is in every key."""
+    """How to compute; only `precision` changes a score by more than rounding, and it is in every key."""
 
     device: str = "auto"
-    """auto, cpu, cuda or cuda:N"""
-    dtype: Dtype = "float32"
+    """auto, cpu, cuda, cuda:N or mps"""
+    precision: Precision = "float32"
     batch_size: int | None = None
     """None: as many images as a CPU's caches, or a GPU of 16 GB, take at their size"""
     workers: int | None = None
@@ -116,7 +116,7 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) 
     index = images.index()
     if twice := _repeated(index):
         raise UserError(f"image id {twice!r} occurs twice in {image_set}; ids must be unique")
-    setting = {"dtype": settings.dtype, "preprocessing": task.spec.preprocessing}
+    setting = {"precision": settings.precision, "preprocessing": task.spec.preprocessing}
     chunks = list(_chunks(index, settings.limit))
     jobs: list[Job] = []
     used: set[str] = set()
@@ -180,7 +180,7 @@ def _detector(name: str) -> _Chosen:
     identity = {
         "detector": detector.name,
         "detector_version": detector.version,
-        "parameters": dict(detector.parameters),
+        "parameters": ",".join(f"{name}={value}" for name, value in sorted(detector.parameters.items())),
     }
     return _Chosen(detector, identity | _code([name], "detector"))
 

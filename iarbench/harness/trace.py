@@ -82,7 +82,7 @@ class Tracer:
         if image.size != (target.image_size, target.image_size):
             image = Preprocess(target.image_size).image(image)
         images = to_images(np.array(image)[None], self.settings.device)
-        return Evidence(target, images, dtype=self.settings.dtype)
+        return Evidence(target, images, precision=self.settings.precision)
 
     def _note(self, image: Image.Image) -> str:
         sizes = sorted({target.image_size for target in self.targets if image.size != (target.image_size,) * 2})

@@ -33,7 +33,10 @@ from iarbench.stats.thresholds import ScoreError, Scores
 
 __all__ = ["ResultTask", "compute_rows", "load_index", "load_scores", "read_rows", "write_rows"]
 
-CELL = ("target", "detector", "detector_version", "score_name", "encoder", "target_weights")
+CELL = (
+    "target", "detector", "detector_version", "parameters", "score_name", "encoder", "target_weights", "precision"
+)  # fmt: skip
+"""What names one named score for one target; rows never mix two of them."""
 
 
 @dataclass(frozen=True, slots=True)

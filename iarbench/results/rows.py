@@ -24,12 +24,14 @@ METRICS = (TPR, AUROC)
 THRESHOLDS = ("matched", "transfer", "oracle")
 
 ROW_FIELDS = (
-    "task", "task_version", "detector", "detector_version", "score_name", "encoder", "target", "target_weights",
-    "attack", "attack_version", "attacked", "nonmember_set", "metric", "fpr_nominal", "threshold_kind", "threshold",
-    "value", "low", "high", "fpr_achieved", "fpr_low", "fpr_high", "n_members", "n_nonmembers", "n_calibration",
-    "n_groups", "seconds_per_image", "images_fingerprint", "iarbench_version", "reason",
+    "task", "task_version", "detector", "detector_version", "parameters", "score_name", "encoder", "target",
+    "target_weights", "precision", "attack", "attack_version", "attacked", "nonmember_set", "metric", "fpr_nominal",
+    "threshold_kind", "threshold", "value", "low", "high", "fpr_achieved", "fpr_low", "fpr_high", "n_members",
+    "n_nonmembers", "n_calibration", "n_groups", "seconds_per_image", "images_fingerprint", "iarbench_version",
+    "reason",
 )  # fmt: skip
-"""Keys of a row, in order. Metrics and rates are in [0, 1] and null when there is none, with the `reason` beside them;
+"""Keys of a row, in order. `parameters` are the detector's as text, "" for none; `precision` is that of encoder and
+decoder. Metrics and rates are in [0, 1] and null when there is none, with the `reason` beside them;
 low and high bound a 95% interval; `threshold` is in the unit of the score; `n_calibration` is the number of images the
 threshold came from (0 where it came from none, or from the test negatives); `n_groups` counts independent units among
 the test non-members; `images_fingerprint` is over exactly the images that the row stands on."""

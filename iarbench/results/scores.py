@@ -24,9 +24,11 @@ from iarbench.errors import UserError
 IDENTITY = (
     "detector",
     "detector_version",
+    "parameters",
     "encoder",
     "target",
     "target_weights",
+    "precision",
     "attack",
     "attack_version",
 )

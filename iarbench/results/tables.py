@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from iarbench.device import PRECISIONS
 from iarbench.errors import UserError
 from iarbench.results.rows import AUROC, CLEAN, POOLED, THRESHOLDS, TPR, Row
 
@@ -44,7 +45,7 @@ def summarise(rows: Sequence[Row], *, every_set: bool = False, fpr: float | None
     lines: dict[tuple[str, ...], dict[str, Row]] = {}
     for row in kept:
         kind = AUROC if row["metric"] == AUROC else row["threshold_kind"]
-        key = (row["target"], detector_label(row), row["encoder"], row["attack"], row["nonmember_set"])
+        key = (row["target"], detector_label(row), encoder_label(row), row["attack"], row["nonmember_set"])
         lines.setdefault(key, {})[kind] = row
     found = [_line(key, kinds) for key, kinds in lines.items()]
     targets = list(dict.fromkeys(line.target for line in found))
@@ -76,8 +77,14 @@ def chosen_fpr(rows: Sequence[Row], fpr: float | None) -> float | None:
 
 
 def detector_label(row: Row) -> str:
-    """`quantloss`, or `detector:score` where one detector gives a score of another name."""
-    return row["detector"] if row["score_name"] == row["detector"] else f"{row['detector']}:{row['score_name']}"
+    """`quantloss`, `detector:score` where one detector gives a score of another name; then the parameters, if any."""
+    name = row["detector"] if row["score_name"] == row["detector"] else f"{row['detector']}:{row['score_name']}"
+    return f"{name} {row['parameters']}".rstrip()
+
+
+def encoder_label(row: Row) -> str:
+    """`inverse`, with the precision where it is not the usual one: `inverse bfloat16`."""
+    return row["encoder"] if row["precision"] == PRECISIONS[0] else f"{row['encoder']} {row['precision']}"
 
 
 def _headers(rate: float | None) -> list[str]:

@@ -13,20 +13,13 @@ def parse(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [("fp32", "float32"), ("float32", "float32"), ("bf16", "bfloat16"), ("bfloat16", "bfloat16")],
-)
-def test_both_spellings_of_a_dtype_mean_one(written: str, meant: str) -> None:
-    assert options.settings(parse("--dtype", written)).dtype == meant
+def test_the_precision_is_float32_unless_asked() -> None:
+    assert options.settings(parse()).precision == "float32"
+    assert options.settings(parse("--precision", "bfloat16")).precision == "bfloat16"
 
 
-def test_the_dtype_is_float32_unless_asked() -> None:
-    assert options.settings(parse()).dtype == "float32"
-
-
-def test_another_dtype_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_precision_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit:
-        parse("--dtype", "fp16")
+        parse("--precision", "fp16")
     assert exit.value.code == 2
-    assert "'fp16' is not one of float32, fp32, bfloat16, bf16" in capsys.readouterr().err
+    assert "invalid choice: 'fp16' (choose from" in capsys.readouterr().err

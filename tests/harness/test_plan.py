@@ -96,11 +96,13 @@ def test_one_changed_image_changes_the_keys_of_its_chunk_alone(toy_family: Toys,
     assert len(fresh) == 2 * 2 * 2 * 2
 
 
-def test_attack_version_dtype_and_preprocessing_change_keys(toy_family: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attack_version_precision_and_preprocessing_change_keys(
+    toy_family: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from iarbench.attacks.jpeg import Jpeg
 
     before = plan(toy_family)
-    assert not keys(plan(toy_family, settings=Settings(dtype="bfloat16"))) & keys(before)
+    assert not keys(plan(toy_family, settings=Settings(precision="bfloat16"))) & keys(before)
     assert not keys(plan(toy_family, preprocessing="resize-crop")) & keys(before)
     monkeypatch.setattr(Jpeg, "version", Jpeg.version + 1)
     after = plan(toy_family)

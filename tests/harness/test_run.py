@@ -242,9 +242,7 @@ def test_a_missing_gpu_is_one_line(toy_family: Toys, tmp_path: Path, capsys: pyt
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     assert main(["run", "--task", str(toy_family.task), "--out", str(tmp_path / "o"), "--device", "cuda"]) == 2
-    assert capsys.readouterr().err == (
-        "error: device 'cuda': torch sees 0 CUDA devices here; choose cpu, cuda, cuda:N or auto\n"
-    )
+    assert capsys.readouterr().err == ("error: --device cuda: torch finds no CUDA device here; choose auto or cpu\n")
 
 
 def test_too_little_memory_on_the_gpu_is_one_line(

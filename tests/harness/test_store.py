@@ -14,9 +14,11 @@ from iarbench.harness.store import Chunk, Part, is_stored, remove_leftovers, wri
 IDENTITY = {
     "detector": "quantloss",
     "detector_version": 1,
+    "parameters": "",
     "target": "toy-a",
     "encoder": "original",
     "target_weights": "f" * 64,
+    "precision": "float32",
     "attack": "none",
     "attack_version": 1,
 }

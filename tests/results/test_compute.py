@@ -13,6 +13,7 @@ import run_folder
 from iarbench.errors import UserError
 from iarbench.results.compute import ResultTask, compute_rows
 from iarbench.results.rows import ROW_FIELDS, Row
+from iarbench.results.tables import summarise
 from iarbench.stats.intervals import clopper_pearson
 
 
@@ -237,3 +238,14 @@ def test_results_need_no_torch() -> None:
         "sys.exit(bool({'torch', 'datasets'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"parameters": "steps=200"}])
+def test_precisions_and_parameters_are_never_mixed(
+    scores: pd.DataFrame, images: pd.DataFrame, rows: list[Row], change: dict[str, str]
+) -> None:
+    other = scores.assign(score=scores["score"] - 7, **change)
+    both = compute_rows(pd.concat([scores, other], ignore_index=True), images, run_folder.task())
+    assert len(both) == 2 * len(rows)
+    assert [row for row in both if row not in rows] == pick(both, **change)
+    assert len(summarise(both)) == 2 * len(summarise(rows))

@@ -1,6 +1,6 @@
 """bfloat16 beside float32 on the same images: how far scores move, whether results do, and what it saves.
 
-    python benchmarks/bench_dtype.py [--limit N] [--encoder NAME]
+    python benchmarks/bench_precision.py [--limit N] [--encoder NAME]
 
 ``--limit`` takes only the first N images of each source and split of the packaged set.
 """
@@ -15,7 +15,7 @@ import pandas as pd
 from common import keep, minis
 
 from iarbench.content import images_path
-from iarbench.evidence import Dtype
+from iarbench.device import PRECISIONS, Precision
 from iarbench.harness.plan import Settings, make_plan
 from iarbench.harness.run import run
 from iarbench.images.image_set import ImageSet
@@ -26,12 +26,11 @@ from iarbench.results.rows import AUROC, POOLED, TPR, Row
 from iarbench.task import Task
 
 IMAGE = ["detector", "target", "encoder", "image_id"]
-DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
 
 
-def scored(task: Task, images: ImageSet, limit: int | None, dtype: Dtype) -> tuple[pd.DataFrame, list[Row]]:
+def scored(task: Task, images: ImageSet, limit: int | None, precision: Precision) -> tuple[pd.DataFrame, list[Row]]:
     """Score and seconds of every image by detector, target and encoder, and the rows of the run."""
-    settings = Settings(device="cpu", dtype=dtype, limit=limit)
+    settings = Settings(device="cpu", precision=precision, limit=limit)
     with tempfile.TemporaryDirectory() as name:
         plan = make_plan(task, images, task.spec.images, settings)
         rows = run(plan, Path(name) / "run", settings, progress=None).rows
@@ -79,17 +78,19 @@ def main() -> None:
         known = encoders(get(target))
         encoder = args.encoder or ("inverse" if "inverse" in known else "original")
         task = base.narrowed(targets=[target], encoders=[encoder], attacks=["none"])
-        (exact, exact_rows), (coarse, coarse_rows) = (scored(task, images, args.limit, dtype) for dtype in DTYPES)
+        (exact, exact_rows), (coarse, coarse_rows) = (
+            scored(task, images, args.limit, precision) for precision in PRECISIONS
+        )
         for detector in task.spec.detectors:
             cell = (detector, target, encoder)
             found: dict[str, object] = dict(compare(exact.loc[cell], coarse.loc[cell]))
             for metric, name in ((TPR, "tpr_at_1_percent_fpr"), (AUROC, "auroc")):
                 found[name] = {
-                    dtype: value(rows, *cell, metric)
-                    for dtype, rows in zip(DTYPES, (exact_rows, coarse_rows), strict=True)
+                    precision: value(rows, *cell, metric)
+                    for precision, rows in zip(PRECISIONS, (exact_rows, coarse_rows), strict=True)
                 }
             results[f"{target}/{encoder}/{detector}"] = found
-    keep("dtype", results)
+    keep("precision", results)
 
 
 if __name__ == "__main__":

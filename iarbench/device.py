@@ -1,0 +1,52 @@
+"""Where the models compute and with how many bits: --device and --precision of every command."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from iarbench.errors import UserError
+
+Precision = Literal["float32", "bfloat16"]
+"""Of encoder and decoder; the quantiser and everything that detectors compute stay in float32."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+def check_device(name: str) -> None:
+    """See that a device is there; torch is imported only for one that may be missing.
+
+    Raises:
+        UserError: it is none of auto, cpu, cuda, cuda:N and mps, or this machine has no such device.
+    """
+    if name in ("auto", "cpu"):
+        return
+    kind, _, number = name.partition(":")
+    if kind not in ("cuda", "mps") or (":" in name and (kind == "mps" or not (number.isascii() and number.isdigit()))):
+        raise UserError(f"--device {name}: unknown device; choose auto, cpu, cuda, cuda:N or mps")
+    import torch
+
+    if kind == "mps":
+        if not torch.backends.mps.is_available():
+            raise UserError("--device mps: torch finds no Apple GPU here; choose auto or cpu")
+        return
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        raise UserError(f"--device {name}: torch finds no CUDA device here; choose auto or cpu")
+    if int(number or 0) >= count:
+        raise UserError(f"--device {name}: torch finds {count} CUDA device(s) here, the last is cuda:{count - 1}")
+
+
+def resolve_device(name: str) -> str:
+    """The device a name stands for: auto is the first CUDA device, or the CPU where there is none.
+
+    An Apple GPU is used only when asked for: it has no float64, which the token search needs.
+
+    Raises:
+        UserError: as `check_device`.
+    """
+    check_device(name)
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
