@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from iarbench.errors import UserError
+from iarbench.user_code import (
+    Code,
+    code_of_file,
+    code_of_module,
+    is_file_reference,
+    load_module,
+    one_line_errors,
+    split_reference,
+)
 
 
 class Registry:
@@ -30,6 +34,7 @@ class Registry:
         self.group = group
         self._builtin = dict(builtin)
         self._table: dict[str, str] | None = None
+        self._refused: dict[str, str] = {}
 
     def names(self) -> list[str]:
         """Every known name, sorted: the built-in ones and those of installed packages."""
@@ -46,11 +51,31 @@ class Registry:
         targets = self.targets()
         if name not in targets:
             raise UserError(did_you_mean(self.kind, name, targets))
+        if name in self._refused and name not in self._builtin:
+            raise UserError(self._refused[name])
         module, _, attribute = targets[name].partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"{self.kind} {name!r}: cannot load {targets[name]} ({_oneline(error)})") from error
+        owner = f"{self.kind} {name!r}: cannot load {targets[name]}"
+        with one_line_errors(owner):
+            loaded = importlib.import_module(module)
+        if not hasattr(loaded, attribute):
+            raise UserError(f"{owner} ({module} has no {attribute!r}); update or uninstall the package that names it")
+        return getattr(loaded, attribute)
+
+    def code(self, name: str) -> Code | None:
+        """Where the code behind a name lies, None for what is built in; nothing is imported."""
+        if is_file_reference(name):
+            return code_of_file(split_reference(name)[0])
+        if name in self._builtin:
+            return None
+        return code_of_module(self.targets().get(name, "").partition(":")[0])
+
+    def is_builtin(self, name: str) -> bool:
+        """Whether the name is one of ours."""
+        return name in self._builtin
+
+    def refused(self, name: str) -> str | None:
+        """Why what a package announces under this name cannot be used, None when it can; nothing is imported."""
+        return self._refused.get(name) if name in self.targets() else None
 
     def add(self, name: str, target: str) -> None:
         """Add one name for this process; adding the same pair again changes nothing.
@@ -61,22 +86,25 @@ class Registry:
         known = self.targets().setdefault(name, target)
         # Two installed copies of one package announce the same target twice: that is no conflict.
         if known != target:
-            raise UserError(
-                f"two {self.kind}s are called {name!r}: {known} and {target}; rename one, or uninstall its package"
-            )
+            raise UserError(self._two(name, known, target))
 
     def targets(self) -> dict[str, str]:
-        """Name -> "module:attribute", nothing imported."""
+        """Name -> "module:attribute", nothing imported.
+
+        An installed package cannot take one of our names; where two packages use one name, it is refused when it is
+        asked for.
+        """
         if self._table is None:
             self._table = dict(self._builtin)
             for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, point.value)):
-                self.add(point.name, point.value.partition("[")[0].strip())
+                target = point.value.partition("[")[0].strip()
+                known = self._table.setdefault(point.name, target)
+                if known != target:
+                    self._refused[point.name] = self._two(point.name, known, target)
         return self._table
 
-
-def is_file_reference(name: str) -> bool:
-    """Whether the name has the form "path/to/file.py:Name"."""
-    return ".py:" in name
+    def _two(self, name: str, known: str, target: str) -> str:
+        return f"two {self.kind}s are called {name!r}: {known} and {target}; rename one, or uninstall its package"
 
 
 def did_you_mean(kind: str, name: str, known: Iterable[str]) -> str:
@@ -89,38 +117,17 @@ def did_you_mean(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def _load_from_file(reference: str) -> Any:
-    path_text, _, attribute = reference.rpartition(":")
-    path = Path(path_text).expanduser().resolve()
-    if not path.is_file():
-        raise UserError(f"{reference}: there is no file {path}")
-    module = _execute(path, reference)
+    path, name = split_reference(reference)
+    module = load_module(path, reference)
+    public = [name for name in vars(module) if not name.startswith("_")]
+    if not name:
+        raise UserError(
+            f"{reference}: say what to take from the file, as in {reference}:NAME; it has {', '.join(public)}"
+        )
     try:
-        return getattr(module, attribute)
+        return getattr(module, name)
     except AttributeError:
-        public = [name for name in vars(module) if not name.startswith("_")]
-        raise UserError(f"{reference}: {did_you_mean('name in this file', attribute, public)}") from None
-
-
-def _execute(path: Path, reference: str) -> ModuleType:
-    # The name depends on the path alone, so that objects of the module can be pickled to forked workers.
-    name = f"iarbench_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{reference}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code may raise anything
-        del sys.modules[name]
-        raise UserError(f"{reference}: the file does not load ({type(error).__name__}: {_oneline(error)})") from error
-    return module
-
-
-def _oneline(error: BaseException) -> str:
-    return " ".join(str(error).split())
+        raise UserError(f"{reference}: {did_you_mean('name in this file', name, public)}") from None
 
 
 DETECTORS = Registry(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from iarbench.errors import UserError
 from iarbench.registry import did_you_mean
@@ -14,6 +14,10 @@ from iarbench.registry import did_you_mean
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 Attacked = Literal["both", "members", "nonmembers"]
 Preprocessing = Literal["exact", "resize-crop"]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+TASK_SCHEMA = 1
+"""Version of the keys of a task; a file that names none means the first."""
 
 
 class TaskSpec(BaseModel):
@@ -21,6 +25,10 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    schema_version: int = Field(1, ge=1, le=TASK_SCHEMA)
+    """of the keys below"""
+    kind: Literal["provenance"] = "provenance"
+    """the question: did this generator make this image?"""
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: int = Field(ge=1)
     """raised whenever results stop being comparable"""
@@ -33,8 +41,12 @@ class TaskSpec(BaseModel):
     nonmember_split: str = "test"
     calibration_split: str = "calibration"
     """split of the non-members that thresholds come from"""
-    real: Names
+    fit_split: str = "fit"
+    """split that detectors learn from, members and non-members; never scored"""
+    real: tuple[str, ...]
     """sources of real images, each a non-member set of its own"""
+    pooled: tuple[str, ...] | None = None
+    """those of `real` that belong to the set `pooled`, beside all other generators; all of them when left out"""
     preprocessing: Preprocessing = "exact"
     """exact: images must have the target's size; resize-crop: shorter side to the size, then centre crop"""
     attacks: Names = ("none",)
@@ -42,10 +54,20 @@ class TaskSpec(BaseModel):
     """who is attacked: both sides, members only (removal) or non-members only (spoofing)"""
     detectors: Names
     encoders: tuple[Literal["original", "inverse", "inverse-aug"], ...] = Field(("original",), min_length=1)
-    fpr: Annotated[tuple[float, ...], Field(min_length=1)] = (0.01,)
-    """nominal false-positive rates, as shares"""
+    fpr: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.01,)
+    """nominal false-positive rates, as fractions; the first one is the one to compare detectors at"""
     primary: Literal["tpr_at_fpr", "auroc"] = "tpr_at_fpr"
-    """the metric that a leaderboard of this task sorts by"""
+    """the metric that detectors are compared by: it is in the short table, which is sorted by it"""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if strange := [name for name in self.pooled or () if name not in self.real]:
+            raise ValueError(f"pooled: {strange[0]!r} is not one of real: {', '.join(self.real) or 'none'}")
+        for one in ("calibration_split", "fit_split"):
+            for other in ("member_split", "nonmember_split", "calibration_split"):
+                if one != other and getattr(self, one) == getattr(self, other):
+                    raise ValueError(f"{one} and {other} are both {getattr(self, one)!r}; give each its own images")
+        return self
 
 
 def parse_task(text: str, where: str) -> TaskSpec:
@@ -72,10 +94,18 @@ def check_task(data: dict[Any, Any], where: str) -> TaskSpec:
     try:
         return TaskSpec.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        given = "" if first["type"] == "missing" else f", given {first['input']!r}"
-        raise UserError(f"{where}: key {key!r}: {first['msg']}{given}") from None
+        raise UserError(f"{where}: {_what_is_wrong(error)}") from None
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    key = ".".join(str(part) for part in first["loc"])
+    if key == "schema_version" and first["type"] == "less_than_equal":
+        return f"schema_version {first['input']} is newer than this iarbench, which reads {TASK_SCHEMA}; upgrade it"
+    given = "" if first["type"] == "missing" else f", given {first['input']!r}"
+    return f"key {key!r}: {first['msg']}{given}"
 
 
 def read_text(path: Path) -> str:

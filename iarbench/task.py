@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from iarbench import content
-from iarbench.errors import UserError
 from iarbench.models import variants
 from iarbench.specs import TaskSpec, check_task, parse_task, read_text
 
 if TYPE_CHECKING:
-    from iarbench.images.image_set import ImageSet
     from iarbench.results.compute import ResultTask
 
 CLEAN = "none"
@@ -63,25 +61,10 @@ class Task:
         """Whether images of this source and split under this attack say anything about the target."""
         spec = self.spec
         member = source == target and split == spec.member_split
-        nonmember = source in self._nonmembers(target) and split in (spec.nonmember_split, spec.calibration_split)
+        nonmember = source in self.nonmembers(target) and split in (spec.nonmember_split, spec.calibration_split)
         if attack == CLEAN or spec.attacked == "both":
             return member or nonmember
         return member if spec.attacked == "members" else nonmember
-
-    def check_images(self, images: ImageSet) -> None:
-        """Raise UserError when a side of the task has no image in the set."""
-        index, spec = images.index(), self.spec
-        present = set(zip(index["source"], index["split"], strict=True))
-        wanted = [(target, spec.member_split, "members") for target in spec.targets]
-        wanted += [(source, spec.nonmember_split, "non-members") for source in spec.real]
-        wanted += [(source, spec.calibration_split, "calibration images") for source in spec.real]
-        for source, split, what in wanted:
-            if (source, split) not in present:
-                found = ", ".join(f"{a}/{b}" for a, b in sorted(present)) or "nothing"
-                raise UserError(
-                    f"the images hold no {what} of task {spec.name} from source {source!r}, split {split!r}; "
-                    f"they hold: {found}"
-                )
 
     def result_task(self) -> ResultTask:
         """What `iarbench.results.compute` needs to know."""
@@ -94,8 +77,10 @@ class Task:
             targets=spec.targets,
             generators=self.generators,
             real_sets={source: (source,) for source in spec.real},
+            pooled=spec.pooled,
             siblings=self.siblings,
             fprs=spec.fpr,
+            primary=spec.primary,
             attacked=spec.attacked,
             member_split=spec.member_split,
             nonmember_split=spec.nonmember_split,
@@ -120,7 +105,8 @@ class Task:
         siblings = {name: tuple(others) for name, others in dumped.get("siblings", {}).items()}
         return cls(check_task(dumped["effective"], "manifest"), dumped["text"], tuple(dumped["generators"]), siblings)
 
-    def _nonmembers(self, target: str) -> set[str]:
+    def nonmembers(self, target: str) -> set[str]:
+        """Sources whose images the target did not make."""
         return {*self.spec.real, *self.generators} - {target}
 
 

@@ -45,9 +45,12 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
 
 
 def test_a_target_that_does_not_load_is_named() -> None:
-    with pytest.raises(UserError, match=r"^thing 'gone': cannot load no_such_module:X \(No module named"):
+    with pytest.raises(
+        UserError,
+        match=r"^thing 'gone': cannot load no_such_module:X: it needs the package 'no_such_module'",
+    ):
         make().get("gone")
-    with pytest.raises(UserError, match=r"^thing 'odd': cannot load json:X \("):
+    with pytest.raises(UserError, match=r"^thing 'odd': cannot load json:X \(json has no 'X'\); update"):
         make().get("odd")
 
 
@@ -58,10 +61,23 @@ def test_entry_points_add_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert things.get("mine").__name__ == "loads"
 
 
-def test_two_things_of_one_name_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_packages_that_use_one_name_are_an_error_for_that_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, ("mine", "json:loads"), ("mine", "json:dumps"), ("good", "json:loads"))
+    things = make()
+    assert things.get("good").__name__ == "loads"
+    with pytest.raises(UserError, match=r"^two things are called 'mine': json:dumps and json:loads; rename one"):
+        things.get("mine")
+    assert things.refused("mine")
+    assert things.refused("good") is None
+
+
+def test_a_package_cannot_take_a_name_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, ("path", "json:loads"))
-    with pytest.raises(UserError, match=r"^two things are called 'path': pathlib:Path and json:loads; rename one"):
-        make().get("odd")
+    things = make()
+    assert things.get("path") is Path
+    assert things.refused("path") == (
+        "two things are called 'path': pathlib:Path and json:loads; rename one, or uninstall its package"
+    )
 
 
 def test_an_object_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +94,7 @@ def test_an_object_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_that_does_not_load_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("raise ValueError('a\\nb')\n")
     for _ in range(2):
-        with pytest.raises(UserError, match=r"bad\.py:X: the file does not load \(ValueError: a b\)$"):
+        with pytest.raises(UserError, match=r"bad\.py:X: the file does not load: ValueError: a b \(bad\.py, line 1\)$"):
             make().get(f"{tmp_path}/bad.py:X")
 
 

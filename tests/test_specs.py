@@ -22,6 +22,7 @@ def test_keys_left_out_have_their_defaults() -> None:
     assert spec.targets == ("a", "b")
     assert (spec.attacks, spec.attacked, spec.fpr, spec.encoders) == (("none",), "both", (0.01,), ("original",))
     assert (spec.member_split, spec.calibration_split, spec.preprocessing) == ("test", "calibration", "exact")
+    assert (spec.schema_version, spec.kind, spec.fit_split, spec.pooled) == (1, "provenance", "fit", None)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,18 @@ def test_keys_left_out_have_their_defaults() -> None:
         (GOOD + "encoders: [inverted]\n", "key 'encoders.0'.*'inverted'"),
         (GOOD + "preprocessing: squash\n", "'exact' or 'resize-crop'"),
         (GOOD + "fpr: 0.01\n", "key 'fpr'"),
+        (GOOD + "fpr: [1]\n", "key 'fpr.0': Input should be less than 1, given 1"),
+        (
+            GOOD + "schema_version: 2\n",
+            "schema_version 2 is newer than this iarbench, which reads 1; upgrade",
+        ),
+        (GOOD + "kind: attribution\n", "key 'kind': Input should be 'provenance', given 'attribution'"),
+        (GOOD + "pooled: [fotos]\n", "mine.yaml: pooled: 'fotos' is not one of real: photos"),
+        (
+            GOOD + "fit_split: calibration\n",
+            "fit_split and calibration_split are both 'calibration'",
+        ),
+        (GOOD + "calibration_split: test\n", "calibration_split and member_split are both 'test'"),
         ("- a\n- b\n", "not a task"),
         ("a: [1\n", "is not YAML"),
     ],

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from iarbench.errors import UserError
-from iarbench.images.image_set import ImageSet
 from iarbench.specs import parse_task
 from iarbench.task import Task
 
@@ -55,18 +54,6 @@ def test_a_value_from_the_command_line_is_checked_like_the_file() -> None:
     with pytest.raises(UserError, match=r"command line: key 'encoders.0'"):
         task(encoders=["reverse"])
     assert task(detectors=[]).spec.detectors == ("quantloss",)
-
-
-def test_a_side_without_images_is_named(toys) -> None:
-    images = ImageSet.open(toys.images)
-    whole = Task.load(str(toys.task))
-    whole.check_images(images)
-    with pytest.raises(UserError, match=r"no non-members of task toys from source 'noise', split 'test'.*toy-a/test"):
-        whole.check_images(images.filter(source=["toy-a", "toy-b"]))
-    with pytest.raises(UserError, match="no calibration images"):
-        whole.check_images(images.filter(split="test"))
-    with pytest.raises(UserError, match="no members of task toys from source 'toy-b'"):
-        whole.check_images(images.filter(source=["toy-a", "noise"]))
 
 
 def test_a_task_comes_back_from_its_manifest() -> None:

@@ -47,17 +47,12 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, run, print."""
-    from iarbench.content import images_path
     from iarbench.harness.leak_checks import warnings_of
-    from iarbench.harness.plan import make_plan
-    from iarbench.harness.run import run
-    from iarbench.images.image_set import ImageSet
+    from iarbench.harness.run import prepare, run
 
     settings = options.settings(args)
     task = _task(args)
-    images = ImageSet.open(images_path(task.spec.images))
-    plan = make_plan(task, images, task.spec.images, settings)
-    task.check_images(images)
+    plan = prepare(task, settings)
     out = args.out or Path("runs") / task.spec.name
     for note in plan.notes:
         options.say(f"note: {note}", args.quiet)

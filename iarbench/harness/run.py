@@ -8,17 +8,21 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from iarbench import __version__
+from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.files import write_atomically, write_text
 from iarbench.harness import manifest as manifests
 from iarbench.harness.leak_checks import Areas, check_leaks
-from iarbench.harness.plan import Job, Plan, Settings
+from iarbench.harness.missing_sets import leave_out_missing
+from iarbench.harness.plan import Job, Plan, Settings, make_plan
 from iarbench.harness.store import remove_leftovers
+from iarbench.images.image_set import ImageSet
+from iarbench.models import variants
 from iarbench.progress import Progress, duration
 from iarbench.specs import read_text
 from iarbench.task import Task
@@ -43,6 +47,20 @@ class Outcome:
             "rows": self.rows,
             "leak_checks": self.leak_checks,
         }
+
+
+def prepare(task: Task, settings: Settings) -> Plan:
+    """Open the images of a task and plan what they can answer; no torch.
+
+    Raises:
+        UserError: an unknown name, weights that cannot be had, or images that do not fit the task.
+    """
+    for name in task.spec.targets:
+        variants.get(name)  # a name that nobody knows is not a set that is missing
+    images = ImageSet.open(images_path(task.spec.images))
+    fitted, missing = leave_out_missing(task, images, settings.limit)
+    plan = make_plan(fitted, images, task.spec.images, settings)
+    return replace(plan, notes=(*missing, *plan.notes))
 
 
 def run(plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sys.stderr) -> Outcome:

@@ -43,8 +43,9 @@ CELL = (
 class ResultTask:
     """What the rows need to know of a task.
 
-    `real_sets`: name of each set of real images -> its sources; the images of every other one of `generators` are a
-    non-member set under that generator's name, and together they are the set `other-generators`. `siblings`:
+    `real_sets`: name of each set of real images -> its sources; `pooled`: those of them that are part of `pooled`, None
+    for all. The images of every other one of `generators` are a non-member set under that generator's name, and
+    together they are the set `other-generators`. `siblings`:
     generator -> others with the same tokenizer; each is a set of its own, but part of no other set. `attacked`: the
     side that attacks act on; calibration images are treated as the test non-members are. Raises UserError on what
     cannot be meant.
@@ -55,9 +56,11 @@ class ResultTask:
     targets: tuple[str, ...]
     generators: tuple[str, ...]
     real_sets: Mapping[str, Sources]
+    pooled: tuple[str, ...] | None = None
     siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fprs: tuple[float, ...] = (0.01,)
     metrics: tuple[str, ...] = METRICS
+    primary: str = TPR
     attacked: Literal["both", "members", "nonmembers"] = "both"
     member_split: str = "test"
     nonmember_split: str = "test"
@@ -78,17 +81,25 @@ class ResultTask:
     def nonmember_sets(self, target: str) -> dict[str, tuple[Sources, ...]]:
         """Set name -> the equally weighted parts it consists of, for one target.
 
-        `pooled` has all that a score could tell from the target: each set of real images, and the images of all other
-        generators as one set, so that photographs do not weigh the less the more generators there are. These come
+        `pooled` has all that a score could tell from the target: each pooled set of real images, and the images of all
+        other generators as one set, so that photographs do not weigh the less the more generators there are. These come
         first, then `pooled`, then each generator alone.
         """
-        siblings = self.siblings.get(target, ())
-        others = tuple(name for name in self.generators if name != target and name not in siblings)
         sets = dict(self.real_sets)
-        if others:
+        if others := self._others(target):
             sets[OTHERS] = others
+        parts = tuple(sets[name] for name in self.pools(target))
         single = {name: ((name,),) for name in self.generators if name != target}
-        return {name: (sources,) for name, sources in sets.items()} | {POOLED: tuple(sets.values())} | single
+        return {name: (sources,) for name, sources in sets.items()} | ({POOLED: parts} if parts else {}) | single
+
+    def pools(self, target: str) -> tuple[str, ...]:
+        """Names of the sets that `pooled` consists of, for one target."""
+        real = tuple(self.real_sets) if self.pooled is None else self.pooled
+        return (*real, OTHERS) if self._others(target) else real
+
+    def _others(self, target: str) -> Sources:
+        siblings = self.siblings.get(target, ())
+        return tuple(name for name in self.generators if name != target and name not in siblings)
 
 
 def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> list[Row]:
