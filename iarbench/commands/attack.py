@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from iarbench.attack import Attack
@@ -35,7 +36,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Attack and write; 1 when some images could not be decoded."""
+    """Attack and write; 1 when some images could not be decoded, attacked or stored."""
     from iarbench import attack as attacks
     from iarbench.content import images_path
     from iarbench.files import write_text
@@ -44,34 +45,34 @@ def execute(args: argparse.Namespace) -> int:
     attack = attacks.parse(args.attack)
     images = ImageSet.open(images_path(args.images))
     problems: list[str] = []
-    written = ImageSet.write(_attacked(images, attack, args.container, problems), args.out)
+    try:
+        written = ImageSet.write(_attacked(images, attack, args.container, problems), args.out)
+    finally:
+        for problem in problems:
+            options.say(f"error: {problem}")
     origin = {"images": args.images, "images_fingerprint": images.fingerprint, "attack": attack.name}
     write_text(args.out / "attack.json", json.dumps({**origin, "attack_version": attack.version}, indent=1) + "\n")
-    for problem in problems:
-        options.say(f"error: {problem}")
-    print(f"{args.out}: {len(written)} images after {attack.name}, fingerprint {written.fingerprint[:12]}")
+    left_out = f", {len(problems)} left out" if problems else ""
+    print(f"{args.out}: {len(written)} images after {attack.name}{left_out}, fingerprint {written.fingerprint[:12]}")
     return 1 if problems else 0
 
 
 def _attacked(images: ImageSet, attack: Attack, container: Container, problems: list[str]) -> Iterator[ImageRecord]:
     from iarbench.attack import attack_image
-    from iarbench.images.decode import ImageError, encode
-    from iarbench.images.record import ImageRecord
+    from iarbench.images.decode import ImageError, encode, one_line
 
     for batch in images.iterate():
         for record in batch:
             try:
-                image = record.pil()
+                image = attack_image(attack, record.pil(), record.image_id)
+                attacked = record.with_bytes(encode(image, container, record.image_id))
             except ImageError as error:
                 problems.append(str(error))
                 continue
-            yield ImageRecord.make(
-                encode(attack_image(attack, image, record.image_id), container),
-                image_id=record.image_id,
-                source=record.source,
-                split=record.split,
-                group=record.group,
-                condition=record.condition,
-                seed=record.seed,
-                tokens=record.tokens,
-            )
+            except UserError:
+                raise
+            except Exception as error:  # such as a side of more than 65,500 pixels, which JPEG cannot hold
+                reason = f"{attack.name} failed ({type(error).__name__}: {error})"
+                problems.append(f"{record.image_id}: {one_line(reason)}")
+                continue
+            yield attacked

@@ -134,6 +134,9 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) 
                 )  # fmt: skip
                 jobs.append(Job(chunk, text, size, cells))
     weights = {f"{side.variant.name}/{side.encoder}": side.identity["target_weights"] for side in sides}
+    looked_at = images.filter(image_id=used)
+    looked_at.require_unchanged()  # stored scores are looked up by the sha256 column
+    notes += looked_at.shared_files()
     return Plan(task, images, index[index["image_id"].isin(used)], tuple(jobs), weights, tuple(notes))
 
 

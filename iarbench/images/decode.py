@@ -6,7 +6,7 @@ What a file holds and what comes out:
 - transparency (alpha channel or transparent palette entry): laid over white, as a browser page shows it;
 - 16-bit grey: scaled from 0..65535 to 0..255, not clipped; 16-bit colour: Pillow keeps the high byte;
 - EXIF orientation: applied; animations and multi-page files: the first frame;
-- anything Pillow finds damaged, samples without an agreed range (32-bit integers beyond 65535, floats) and sizes over
+- anything Pillow finds damaged, samples without an agreed range (signed or 32-bit integers, floats) and sizes over
   `PIL.Image.MAX_IMAGE_PIXELS` (89 megapixels unless changed): `ImageError`. A flipped bit in the pixels of a JPEG or
   WebP goes unnoticed by any decoder; the hash in an image set tells.
 """
@@ -29,6 +29,10 @@ FORMATS = (
 
 Container = Literal["png", "webp"]
 
+LARGEST_SIDE = {"png": 2**31 - 1, "webp": 16383}
+"""The longest side in pixels that a container can hold."""
+
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 _ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -95,13 +99,23 @@ def decode(data: bytes, name: str) -> Decoded:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(name, f"too large, possibly a decompression bomb ({error})") from None
     except UnidentifiedImageError:
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIF:
+            raise ImageError(name, "HEIC and HEIF are not read; convert it to JPEG or PNG first") from None
         raise ImageError(name, f"not an image, or not in a format that is read ({', '.join(FORMATS)})") from None
     except Exception as error:  # decoders raise nearly anything on damaged files
         raise ImageError(name, f"damaged or truncated image ({error or type(error).__name__})") from None
 
 
-def encode(image: Image.Image, container: Container) -> bytes:
-    """Encode an RGB image without loss, as PNG or lossless WebP (about a third smaller)."""
+def encode(image: Image.Image, container: Container, name: str = "image") -> bytes:
+    """Encode an RGB image without loss, as PNG or lossless WebP (about a third smaller).
+
+    Raises:
+        ImageError: a side is longer than `LARGEST_SIDE`; `name` names the image in it.
+    """
+    if max(image.size) > LARGEST_SIDE[container]:
+        limit = f"{container.upper()} holds at most {LARGEST_SIDE[container]} pixels a side"
+        remedy = "; choose PNG" if container == "webp" else ""
+        raise ImageError(name, f"{limit}{remedy} (this one is {image.width}x{image.height})")
     buffer = io.BytesIO()
     if container == "webp":
         image.save(buffer, "WEBP", lossless=True, quality=80, method=4)
@@ -125,6 +139,11 @@ def _require_size(image: Image.Image, name: str) -> None:
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise ImageError(name, "32-bit float samples have no agreed range; convert it to 8 or 16 bits first")
+    if image.mode == "I" and image.format == "TIFF":
+        # Signed or 32-bit: read as 0..65535, a file that uses 0..255 would turn black.
+        raise ImageError(
+            name, "signed or 32-bit integer samples have no agreed range; convert it to 8 or 16 bits first"
+        )
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_16_bits(np.asarray(image), name)
     if image.has_transparency_data:

@@ -16,15 +16,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
+from iarbench.images.audit import empty_cells, shared_files
 from iarbench.images.decode import ImageError, decode
 from iarbench.images.record import ImageRecord
-from iarbench.images.shards import COLUMNS, FIELDS, write_shards
+from iarbench.images.shards import COLUMNS, FIELDS, REQUIRED, SCHEMA_VERSION, schema_version, write_shards
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["ImageRecord", "ImageSet"]
 
+_REMEDY = "; changed or damaged after the set was made: import it again with `iarbench images import SET --out NEW`"
 _HEAVY = ("image", "tokens")
 _HASHED = ["image_id", "sha256", "source", "split", "group", "condition"]
 
@@ -40,18 +42,25 @@ class ImageSet:
         self._files, self._table, self._where, self._rows = tuple(files), table, where, rows
 
     @classmethod
-    def open(cls, path: Path | str) -> ImageSet:
-        """Open a Parquet file or a folder of them.
+    def open(cls, path: Path | str, *, complete: bool = True) -> ImageSet:
+        """Open a Parquet file, or all those in a folder and below it.
+
+        Args:
+            path: the file or folder.
+            complete: refuse rows without an id, sha256, source, split or group; False is for finding them.
 
         Raises:
-            UserError: nothing there, not Parquet, or a column is missing.
+            UserError: nothing there, not Parquet, not the columns of an image set, or cells that may not be empty.
         """
         path = Path(path)
-        files = [path] if path.is_file() else sorted(path.glob("*.parquet"))
+        files = parquet_files(path)
         if not files:
             raise UserError(f"{path}: no image set here; give a .parquet file or a folder that holds some")
         parts = [_open_file(file, number) for number, file in enumerate(files)]
         table = pa.concat_tables([part for part, _ in parts])
+        if complete and (lines := empty_cells(table)):
+            remedy = "give them with `iarbench images import` (--source, --split, --group-column, --id-column)"
+            raise UserError(f"{path}: {'; '.join(lines)}; {remedy}")
         return cls(files, table, np.concatenate([where for _, where in parts]), np.arange(table.num_rows))
 
     @classmethod
@@ -102,9 +111,14 @@ class ImageSet:
         return ImageSet(self._files, self._table, self._where, self._rows[keep])
 
     def iterate(self, batch_size: int = 64) -> Iterator[list[ImageRecord]]:
-        """All records in order, in lists of `batch_size` (the last may be shorter), one row group in memory."""
+        """All records in order, in lists of `batch_size` (the last may be shorter), one row group in memory.
+
+        Raises:
+            UserError: the bytes of an image do not match its sha256.
+        """
         batch: list[ImageRecord] = []
         for _, record in self._fetch(self._rows):
+            self._require_unchanged(record)
             batch.append(record)
             if len(batch) == batch_size:
                 yield batch
@@ -116,23 +130,45 @@ class ImageSet:
         """The records with these ids, in this order.
 
         Raises:
-            UserError: an id is not in this set or view.
+            UserError: an id is not in this set or view, or the bytes of an image do not match its sha256.
         """
         missing = [image_id for image_id in image_ids if image_id not in self._row_of]
         if missing:
             raise UserError(f"no image {missing[0]!r} among the {len(self)} of this set ({len(missing)} ids missing)")
         rows = np.array([self._row_of[image_id] for image_id in image_ids], dtype=np.int64)
         found = dict(self._fetch(np.unique(rows)))
+        for record in found.values():
+            self._require_unchanged(record)
         return [found[row] for row in rows.tolist()]
+
+    def require_unchanged(self) -> None:
+        """Hash the bytes of every image: what was found out about a sha256 holds for these bytes only if they match.
+
+        Raises:
+            UserError: some do not, or a file cannot be read.
+        """
+        changed = [self._table.column("image_id")[row].as_py() for row in self._changed_rows()]
+        if changed:
+            raise UserError(
+                f"{self._place}: the bytes of {len(changed)} of {len(self)} images do not match their sha256 (the "
+                f"first: {changed[0]}){_REMEDY}"
+            )
+
+    def shared_files(self) -> list[str]:
+        """A line for each two parts (source/split) that hold the same files; see `iarbench.images.audit`."""
+        return shared_files(*(self._column(name) for name in ("image_id", "sha256", "source", "split")))
 
     def verify(self) -> list[str]:
         """Read everything and compare: a line for each problem, none if the set is sound.
 
-        Found: ids that occur twice, bytes that do not match their hash, images that do not decode or differ in size or
-        format from their row, and files that cannot be read.
+        Found: cells that may not be empty, ids that occur twice, the same file in two splits or sources, bytes that do
+        not match their hash, images that do not decode or differ in size or format from their row, and files that
+        cannot be read.
         """
-        counts = Counter(self._column("image_id"))
-        problems = [f"{image_id}: this id occurs {count} times" for image_id, count in counts.items() if count > 1]
+        problems = empty_cells(self._table.take(self._rows))
+        counts = Counter(image_id for image_id in self._column("image_id") if image_id)
+        problems += [f"{image_id}: this id occurs {count} times" for image_id, count in counts.items() if count > 1]
+        problems += self.shared_files()
         for file in np.unique(self._where[self._rows, 0]).tolist():
             try:
                 for _, record in self._fetch(self._rows[self._where[self._rows, 0] == file]):
@@ -140,6 +176,14 @@ class ImageSet:
             except (OSError, pa.ArrowException) as error:
                 problems.append(f"{self._files[file]}: cannot be read ({' '.join(str(error).split())})")
         return problems
+
+    @property
+    def _place(self) -> Path:
+        return self._files[0].parent if len(self._files) > 1 else self._files[0]
+
+    def _require_unchanged(self, record: ImageRecord) -> None:
+        if not _matches(record):
+            raise UserError(f"{self._place}: the bytes of image {record.image_id} do not match its sha256{_REMEDY}")
 
     def _column(self, name: str) -> list[Any]:
         return self._table.column(name).take(self._rows).to_pylist()
@@ -150,43 +194,95 @@ class ImageSet:
 
     def _fetch(self, rows: np.ndarray) -> Iterator[tuple[int, ImageRecord]]:
         """(row, record) for rows in ascending order, opening each file and reading each row group once."""
+        for chosen, table in self._row_groups(rows, COLUMNS):
+            yield from zip(chosen.tolist(), map(_record, table.to_pylist()), strict=True)
+
+    def _row_groups(self, rows: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.Table]]:
+        """The rows, in ascending order, by row group, with those of the columns that their file has."""
         where = self._where[rows]
         for file in np.unique(where[:, 0]).tolist():
             with pq.ParquetFile(self._files[file]) as parquet:
+                known = [name for name in columns if name.partition(".")[0] in parquet.schema_arrow.names]
                 for group in np.unique(where[where[:, 0] == file, 1]).tolist():
                     chosen = rows[(where[:, 0] == file) & (where[:, 1] == group)]
-                    table = parquet.read_row_group(group, columns=COLUMNS).take(self._where[chosen, 2])
-                    yield from zip(chosen.tolist(), map(_record, table.to_pylist()), strict=True)
+                    table = parquet.read_row_group(group, columns=known)
+                    whole = len(chosen) == table.num_rows
+                    yield chosen, table if whole else table.take(self._where[chosen, 2])
+
+    def _changed_rows(self) -> list[int]:
+        changed = []
+        try:
+            for rows, table in self._row_groups(self._rows, ["image.bytes", "sha256"]):
+                files = pc.struct_field(table.column("image"), "bytes")
+                for row, file, sha256 in zip(rows.tolist(), files, table.column("sha256").to_pylist(), strict=True):
+                    if hashlib.sha256(file.as_buffer() or b"").hexdigest() != sha256:
+                        changed.append(row)
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"{self._place}: cannot be read ({' '.join(str(error).split())})") from None
+        return changed
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """The file itself, or the Parquet files in the folder and below it, by name, without hidden ones."""
+    if path.is_file():
+        return [path]
+    found = (file for file in path.rglob("*.parquet") if file.is_file())
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
 
 
 def _open_file(file: Path, number: int) -> tuple[pa.Table, np.ndarray]:
     small = [(name, kind) for name, kind in FIELDS if name not in _HEAVY]
     try:
         with pq.ParquetFile(file) as parquet:
-            missing = [name for name in COLUMNS if name not in parquet.schema_arrow.names]
-            if missing:
-                raise UserError(f"{file}: not an image set, column {missing[0]!r} is missing; import it into one first")
-            table = parquet.read(columns=["image.path", *(name for name, _ in small)])
+            found = parquet.schema_arrow
+            _require_set(file, found)
+            table = parquet.read(columns=["image.path", *(name for name, _ in small if name in found.names)])
             sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+        paths = pc.struct_field(table.column("image"), "path").cast(pa.string())
+        columns = [
+            table.column(name).cast(kind) if name in found.names else pa.nulls(table.num_rows, kind)
+            for name, kind in small
+        ]
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{file}: cannot be read as Parquet ({' '.join(str(error).split())})") from error
-    paths = pc.struct_field(table.column("image"), "path")
-    light = table.select([name for name, _ in small]).cast(pa.schema(small)).append_column("path", paths)
+        raise UserError(f"{file}: cannot be read as an image set ({' '.join(str(error).split())})") from error
+    light = pa.table([*columns, paths], names=[*(name for name, _ in small), "path"])
     where = [(number, group, offset) for group, size in enumerate(sizes) for offset in range(size)]
     return light, np.array(where, dtype=np.int64).reshape(-1, 3)
 
 
+def _require_set(file: Path, found: pa.Schema) -> None:
+    missing = [name for name in REQUIRED if name not in found.names]
+    if missing:
+        raise UserError(f"{file}: not an image set, column {missing[0]!r} is missing; import it into one first")
+    image = found.field("image").type
+    if not (pa.types.is_struct(image) and {"bytes", "path"} <= {image.field(i).name for i in range(image.num_fields)}):
+        raise UserError(f"{file}: not an image set, its column 'image' holds {image}; import it into one first")
+    if (version := schema_version(found)) > SCHEMA_VERSION:
+        raise UserError(
+            f"{file}: an image set of version {version}; this iarbench reads up to {SCHEMA_VERSION}, update it"
+        )
+
+
 def _record(row: dict[str, Any]) -> ImageRecord:
-    image, tokens = row.pop("image"), row.pop("tokens")
-    return ImageRecord(**image, **row, tokens=None if tokens is None else tuple(tokens))
+    image, tokens = row.pop("image") or {}, row.pop("tokens")
+    return ImageRecord(
+        bytes=image.get("bytes") or b"",
+        path=image.get("path") or "",
+        tokens=None if tokens is None else tuple(tokens),
+        **{**row, "condition": row["condition"] or ""},
+    )
+
+
+def _matches(record: ImageRecord) -> bool:
+    return hashlib.sha256(record.bytes).hexdigest() == record.sha256
 
 
 def _check(record: ImageRecord) -> list[str]:
     problems = []
-    if hashlib.sha256(record.bytes).hexdigest() != record.sha256:
+    if not _matches(record):
         problems.append(f"{record.image_id}: the bytes do not match their sha256")
     try:
-        image, container, _ = decode(record.bytes, record.image_id)
+        image, container, _ = decode(record.bytes, record.image_id or "image without an id")
     except ImageError as error:
         return [*problems, str(error)]
     if (image.width, image.height, container) != (record.width, record.height, record.format):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from iarbench.images.decode import Decoded, decode, decode_rgb
@@ -44,6 +44,12 @@ class ImageRecord:
     """Pixels, after EXIF orientation."""
     format: str
     """Pillow's name of the container, such as "PNG"."""
+    licence: str | None = None
+    """Under which the image may be used, such as "CC-BY-4.0"; None if unknown."""
+    author: str | None = None
+    """Whom to name, None if unknown."""
+    page: str | None = None
+    """The address of the page where the image is published, None if unknown."""
 
     @classmethod
     def make(
@@ -58,6 +64,9 @@ class ImageRecord:
         seed: int | None = None,
         tokens: Sequence[int] | None = None,
         path: str | None = None,
+        licence: str | None = None,
+        author: str | None = None,
+        page: str | None = None,
         decoded: Decoded | None = None,
     ) -> ImageRecord:
         """A record from the bytes of an image file; hash, size and format are found here.
@@ -80,6 +89,26 @@ class ImageRecord:
             condition=condition,
             seed=seed,
             tokens=None if tokens is None else tuple(map(int, tokens)),
+            width=image.width,
+            height=image.height,
+            format=container,
+            licence=licence,
+            author=author,
+            page=page,
+        )
+
+    def with_bytes(self, data: builtins.bytes) -> ImageRecord:
+        """The same image in another file, such as an attacked or resized one: only what describes the file changes.
+
+        Raises:
+            ImageError: the bytes cannot be decoded.
+        """
+        image, container, _ = decode(data, self.image_id)
+        return replace(
+            self,
+            bytes=data,
+            path=f"{self.image_id}.{container.lower()}",
+            sha256=hashlib.sha256(data).hexdigest(),
             width=image.width,
             height=image.height,
             format=container,

@@ -21,7 +21,13 @@ ROW_GROUP = 50
 """Rows that are read together: what random access to one image costs at most."""
 _ROW_GROUP_BYTES = 64 * 2**20
 
+SCHEMA_VERSION = 2
+"""Of the columns: 1 had no licence, author and page, and no version in its metadata."""
+
 _TEXT = ("image_id", "sha256", "source", "split", "group", "condition")
+NEEDED = ("image_id", "sha256", "source", "split", "group")
+"""Columns that may not be null or empty: without them an image has no place in a comparison."""
+_ORIGIN = ("licence", "author", "page")
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 FIELDS: list[tuple[str, pa.DataType]] = [
     ("image", _IMAGE),
@@ -31,8 +37,13 @@ FIELDS: list[tuple[str, pa.DataType]] = [
     ("width", pa.int32()),
     ("height", pa.int32()),
     ("format", pa.string()),
+    *((name, pa.string()) for name in _ORIGIN),
 ]
 COLUMNS = [name for name, _ in FIELDS]
+REQUIRED = [name for name in COLUMNS if name not in _ORIGIN]
+"""The columns of version 1, by which an image set is known; those that came later are null where they are missing."""
+
+_VERSION_KEY = b"iarbench_schema_version"
 
 
 def schema() -> pa.Schema:
@@ -47,7 +58,17 @@ def schema() -> pa.Schema:
         return {"_type": "Value", "dtype": str(kind)}
 
     features = {name: feature(kind) for name, kind in FIELDS}
-    return pa.schema(FIELDS, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+    described = json.dumps({"info": {"features": features}})
+    return pa.schema(FIELDS, metadata={"huggingface": described, _VERSION_KEY: str(SCHEMA_VERSION)})
+
+
+def schema_version(found: pa.Schema) -> int:
+    """The version that a file of an image set states; 1 where it states none (`datasets` keeps no foreign metadata).
+
+    Raises:
+        ValueError: what it states is not a whole number.
+    """
+    return int((found.metadata or {}).get(_VERSION_KEY, b"1"))
 
 
 def write_shards(records: Iterable[ImageRecord], out: Path, shard_rows: int) -> None:
@@ -56,7 +77,8 @@ def write_shards(records: Iterable[ImageRecord], out: Path, shard_rows: int) -> 
     Everything goes to a temporary folder beside `out`, is synced, and takes its name in one rename.
 
     Raises:
-        UserError: `out` already holds something, an image id occurs twice, or there is not one record.
+        UserError: `out` already holds something, an image id occurs twice, a column that may not be empty is, or there
+            is not one record.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"{out}: already exists, and an image set is never changed; choose another folder or delete it")
@@ -79,11 +101,12 @@ def _write_all(records: Iterable[ImageRecord], folder: Path, shard_rows: int) ->
     writer: pq.ParquetWriter | None = None
     shards = rows = 0
     try:
-        for group in _row_groups(_unique(records), shard_rows):
+        for group in _row_groups(_sound(records), shard_rows):
             if writer is None:
                 path = folder / f"part-{shards:05}.parquet"
                 # Images are compressed already, and statistics of them would be copies of whole files.
-                writer = pq.ParquetWriter(path, schema(), use_dictionary=list(_TEXT), write_statistics=list(_TEXT))
+                repeated = [*_TEXT, *_ORIGIN]
+                writer = pq.ParquetWriter(path, schema(), use_dictionary=repeated, write_statistics=list(_TEXT))
                 shards += 1
             writer.write_table(_table(group))
             rows += len(group)
@@ -96,9 +119,12 @@ def _write_all(records: Iterable[ImageRecord], folder: Path, shard_rows: int) ->
     return rows
 
 
-def _unique(records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
+def _sound(records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
     seen: set[str] = set()
     for record in records:
+        for column in NEEDED:
+            if not getattr(record, column):
+                raise UserError(f"image {record.image_id!r} has no {column}; it may not be empty")
         if record.image_id in seen:
             raise UserError(f"image id {record.image_id!r} occurs twice; ids must be unique within an image set")
         seen.add(record.image_id)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from toys import Toys
@@ -13,6 +14,8 @@ from toys import Toys
 from iarbench.cli import main
 from iarbench.images.image_set import ImageSet
 from iarbench.testing import toy_images
+
+BUGS = Path(__file__).parent.parent / "bugs"
 
 
 @pytest.fixture
@@ -102,6 +105,51 @@ def test_an_attacked_set_pairs_with_the_clean_one(toys: Toys, tmp_path: Path) ->
         "attack": "noise0.05",
         "attack_version": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("folder", "attack", "reason"),
+    [
+        ("long", "jpeg50", "long.png: WEBP holds at most 16383 pixels a side; choose PNG (this one is 17000x8)"),
+        ("wide", "jpeg50", "wide.png: jpeg50 failed (OSError: "),
+        ("strips", "resize0.5", "strip.png: WEBP holds at most 16383 pixels a side; choose PNG (this one is 60000x2)"),
+    ],
+)
+def test_an_image_that_cannot_be_attacked_or_stored_is_named_and_the_rest_goes_on(
+    folder: str, attack: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean, out = str(tmp_path / "clean"), str(tmp_path / "attacked")
+    assert main(["images", "import", str(BUGS / "extreme_sizes" / folder), "--out", clean]) == 0
+    assert main(["attack", "--images", clean, "--attack", attack, "--out", out]) == 1
+    text = capsys.readouterr()
+    assert f"error: {reason}" in text.err
+    assert f"{out}: 1 images after {attack}, 1 left out" in text.out
+    assert ImageSet.open(out).index()["image_id"].tolist() == ["ok.png"]
+
+
+def test_a_changed_set_is_neither_attacked_nor_scored(
+    toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stored scores are looked up by the sha256 column, which `datasets.map` leaves as it was."""
+    words = ["--quiet", "--device", "cpu", "--detector", "reconstruction", "--encoder", "original", "--attack", "none"]
+    run = ["run", "--task", str(toy_family.task), "--out", str(tmp_path / "o"), *words]
+    assert main(run) == 0
+    table = pq.read_table(toy_family.images)
+    other = table.column("image").to_pylist()
+    swapped = table.set_column(0, table.schema.field("image"), [other[1:] + other[:1]])
+    pq.write_table(swapped, tmp_path / "mapped.parquet")
+    capsys.readouterr()
+    line = f"error: {tmp_path}/mapped.parquet: the bytes of 150 of 150 images do not match their sha256"
+    assert main([*run, "--images", str(tmp_path / "mapped.parquet")]) == 2
+    assert capsys.readouterr().err.startswith(line)
+    run[4] = str(tmp_path / "new")
+    assert main([*run, "--images", str(tmp_path / "mapped.parquet")]) == 2
+    assert capsys.readouterr().err.startswith(line)
+    assert not (tmp_path / "new").exists()
+    out = str(tmp_path / "attacked")
+    assert main(["attack", "--images", str(tmp_path / "mapped.parquet"), "--attack", "jpeg50", "--out", out]) == 2
+    assert "do not match its sha256" in capsys.readouterr().err
+    assert not Path(out).exists()
 
 
 def test_report_shows_what_it_is_asked_for(

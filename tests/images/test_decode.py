@@ -103,9 +103,11 @@ def test_16_bit_colour_and_alpha() -> None:
 
 
 def test_samples_without_a_range_are_named() -> None:
-    for array in (np.full((2, 2), 70000, dtype=np.int32), np.full((2, 2), 0.5, dtype=np.float32)):
-        with pytest.raises(ImageError, match=r"^a\.tif: 32-bit .* convert it to 8 or 16 bits first$"):
-            decode_rgb(save(Image.fromarray(array), "TIFF"), "a.tif")
+    # Read as 16 bits, the second, which uses 0..255 like many masks and depth maps, would come out black.
+    for value, kind in ((70000, np.int32), (200, np.int32), (200, np.int16), (0.5, np.float32)):
+        data = save(Image.fromarray(np.full((2, 2), value, dtype=kind)), "TIFF")
+        with pytest.raises(ImageError, match=r"^a\.tif: .*32-bit .* convert it to 8 or 16 bits first$"):
+            decode_rgb(data, "a.tif")
 
 
 @pytest.mark.parametrize("container", ["GIF", "WEBP", "PNG", "TIFF"])
@@ -176,6 +178,19 @@ def test_corrupt_png_data_is_named() -> None:
 def test_decompression_bombs_are_named_before_they_unfold(side: int) -> None:
     with pytest.raises(ImageError, match=r"^bomb: too large, possibly a decompression bomb"):
         decode_rgb(png(side, side, 8, 2, b""), "bomb")
+
+
+def test_what_a_container_cannot_hold_is_named() -> None:
+    long = Image.new("RGB", (16384, 1))
+    with pytest.raises(ImageError, match=r"^a: WEBP holds at most 16383 pixels a side; choose PNG .*16384x1"):
+        encode(long, "webp", "a")
+    assert decode_rgb(encode(long, "png"), "a").size == (16384, 1)
+
+
+def test_heic_says_what_to_do() -> None:
+    data = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(20)
+    with pytest.raises(ImageError, match=r"^a: HEIC and HEIF are not read; convert it to JPEG or PNG first$"):
+        decode_rgb(data, "a")
 
 
 def test_the_error_survives_a_worker_process_and_stays_one_line() -> None:

@@ -100,7 +100,7 @@ def test_index_has_everything_but_the_heavy_columns(images: ImageSet) -> None:
     index = images.index()
     assert set(index.columns) == {
         *("image_id", "sha256", "source", "split", "group", "condition"),
-        *("seed", "width", "height", "format", "path"),
+        *("seed", "width", "height", "format", "licence", "author", "page", "path"),
     }
     assert index["image_id"].tolist() == [f"s/{number:05}" for number in range(10)]
     assert index["seed"][2] == 2**62 + 2
@@ -176,7 +176,7 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere: no image set here"):
         ImageSet.open(tmp_path / "nowhere")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 and more")
-    with pytest.raises(UserError, match=r"bad\.parquet: cannot be read as Parquet"):
+    with pytest.raises(UserError, match=r"bad\.parquet: cannot be read as an image set"):
         ImageSet.open(tmp_path / "bad.parquet")
     pq.write_table(pa.table({"image": [1]}), tmp_path / "other.parquet")
     with pytest.raises(UserError, match=r"other\.parquet: not an image set, column 'image_id' is missing"):
@@ -212,7 +212,7 @@ def test_views_travel_to_worker_processes(images: ImageSet) -> None:
 
 def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
     data = np.random.default_rng(0).bytes(20_000)
-    image = dataclasses.replace(make(0), bytes=data)
+    image = dataclasses.replace(make(0), bytes=data, sha256=hashlib.sha256(data).hexdigest())
 
     rows = (dataclasses.replace(image, image_id=str(number)) for number in range(2000))
     images = ImageSet.write(rows, tmp_path / "set", shard_rows=300)
