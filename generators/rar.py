@@ -319,6 +319,6 @@ class RAR(Generator):
     def draw_orders(tokens: Tensor, random_ratio: float) -> Tensor:
         """Reading orders int64 (B, L): a random permutation with probability ``random_ratio``, else raster."""
         raster = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
-        shuffled = torch.rand(tokens.shape, device=tokens.device).argsort(dim=1)
-        chosen = torch.rand(len(tokens), 1, device=tokens.device) < random_ratio
+        shuffled = torch.rand(tokens.shape).argsort(dim=1).to(tokens.device)
+        chosen = (torch.rand(len(tokens), 1) < random_ratio).to(tokens.device)
         return torch.where(chosen, shuffled, raster)

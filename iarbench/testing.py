@@ -89,7 +89,7 @@ class ToyGenerator(Generator):
     def sample_tokens(self, conditions: Tensor, streams: Streams | Greedy, **sampling: Any) -> Tensor:
         tokenizer: Any = self.tokenizer
         cells = (tokenizer.image_size // tokenizer.cell) ** 2
-        flat = torch.zeros(len(conditions), LEVELS**3)
+        flat = torch.zeros(len(conditions), LEVELS**3, device=conditions.device)
         return torch.stack([streams.draw(flat) for _ in range(cells)], dim=1)
 
     def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:

@@ -35,7 +35,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--epochs", type=options.positive, help="default from the recipe")
     parser.add_argument("--lr", type=float, help="learning rate; default from the recipe")
     options.add_device(parser)
-    parser.add_argument("--weights", type=Path, help="folder with local weight files of the generator")
+    options.add_weights(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
 
@@ -53,14 +53,14 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
     from iarbench.training.pairs import own_pairs, pairs_of_pictures
 
-    device = resolve_device(args.device)
+    device, weights = resolve_device(args.device), options.weights_folder(args)
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     began, name = time.monotonic(), args.generator
     variant = variants.get(name)
-    pairs = own_pairs(variant, args.count, args.out / f"{name}-train-{args.count}", device, args.weights)
-    tokenizer = load_tokenizer(variant, weights_dir=args.weights).to(device)
+    pairs = own_pairs(variant, args.count, args.out / f"{name}-train-{args.count}", device, weights)
+    tokenizer = load_tokenizer(variant, weights_dir=weights).to(device)
     if args.tokens_of:
         pairs = pairs.join(pairs_of_pictures(tokenizer, load_parquet(args.tokens_of, variant.image_size).pixels))
     asked = {key: value for key, value in (("epochs", args.epochs), ("lr", args.lr)) if value is not None}

@@ -34,7 +34,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--batch-size", type=options.positive, default=50)
     parser.add_argument("--grid", type=Path, metavar="FILE", help="also draw the first 64 images as one picture")
     options.add_device(parser)
-    parser.add_argument("--weights", type=Path, help="folder with local weight files")
+    options.add_weights(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -46,10 +46,10 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.models.loading import load_generator
     from iarbench.models.sample_images import make_records
 
-    device = resolve_device(args.device)
+    device, weights = resolve_device(args.device), options.weights_folder(args)
     variant = variants.get(args.generator)
     conditions = _conditions(args, variant)
-    generator = load_generator(args.generator, device, args.weights, args.sampling)
+    generator = load_generator(args.generator, device, weights, args.sampling)
     records = make_records(
         generator,
         args.generator,

@@ -37,12 +37,25 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", metavar="NAME", help=help)
 
 
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """--weights, for `weights_folder`."""
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="look for weight files here first")
+
+
+def weights_folder(args: argparse.Namespace) -> Path | None:
+    """What --weights says. Raises UserError when there is no such folder."""
+    folder: Path | None = args.weights
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"--weights {folder}: there is no such folder")
+    return folder
+
+
 def add_compute(parser: argparse.ArgumentParser) -> None:
     """--device, --precision, --batch-size, --weights."""
     add_device(parser)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of encoder and decoder")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="default: by image size; changes no score")
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="look for weight files here first")
+    add_weights(parser)
 
 
 def settings(args: argparse.Namespace) -> Settings:
@@ -50,14 +63,12 @@ def settings(args: argparse.Namespace) -> Settings:
     from iarbench.harness.plan import Settings
 
     check_device(args.device)
-    if args.weights is not None and not args.weights.is_dir():
-        raise UserError(f"--weights {args.weights}: there is no such folder")
     return Settings(
         device=args.device,
         precision=args.precision,
         batch_size=args.batch_size,
         workers=getattr(args, "workers", None),
-        weights_dir=args.weights,
+        weights_dir=weights_folder(args),
         limit=getattr(args, "limit", None),
         compile=getattr(args, "compile", False),
     )

@@ -89,8 +89,8 @@ class BinaryQuantizer:
             bits = unit > 0
             tokens = self.pack(bits)
             if flip:
-                share = flip * torch.rand((), device=bits.device)
-                bits = bits ^ (torch.rand(bits.shape, device=bits.device) < share)
+                share = flip * torch.rand(())
+                bits = bits ^ (torch.rand(bits.shape) < share).to(bits.device)
             h = self.upsampled(bits, scale)
             f_hat, rest = f_hat + h, rest - h
             yield Assignment(unit.flatten(0, 1), tokens, f_hat)

@@ -54,7 +54,8 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
     critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=recipe.lr, betas=(0.5, 0.95))
     parts = (decoder, optimizer, critic_optimizer, critic, {"average": average})
     start = resume(state, asdict(recipe), *parts)
-    average = parts[-1]["average"]
+    average = [mean.to(device) for mean in parts[-1]["average"]]
+    parts[-1]["average"] = average
     progress = Progress("adversarial", recipe.steps, start, unit="steps")
     for step in range(start, recipe.steps):
         factor = cosine(step, recipe.steps)

@@ -15,14 +15,14 @@ class CodebookAverage:
         self.embedding = embedding.requires_grad_(False)
         self.decay = decay
         self.dead_below = dead_below
-        self.counts = torch.zeros(embedding.num_embeddings)
+        self.counts = embedding.weight.new_zeros(embedding.num_embeddings)
         self.sums = torch.zeros_like(embedding.weight)
         self.started = False
 
     @torch.no_grad()
     def start(self, steps: list[Assignment]) -> None:
         """Fill the codebook with vectors of the first batch, jittered so that no two codes are equal."""
-        self._fill(torch.arange(len(self.counts)), _pool(steps))
+        self._fill(torch.arange(len(self.counts), device=self.counts.device), _pool(steps))
         self.started = True
 
     @torch.no_grad()
@@ -48,11 +48,14 @@ class CodebookAverage:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Continue from :meth:`state_dict`."""
-        self.counts, self.sums, self.started = state["counts"], state["sums"], True
+        self.counts.copy_(state["counts"])
+        self.sums.copy_(state["sums"])
+        self.started = True
 
     def _fill(self, rows: Tensor, pool: Tensor) -> None:
+        # Chance comes from the CPU: a checkpoint holds its state, and a GPU sees the same.
         chosen = pool[torch.randint(len(pool), (len(rows),))]
-        chosen = chosen + 0.01 * pool.std() * torch.randn_like(chosen)
+        chosen = chosen + 0.01 * pool.std() * torch.randn(chosen.shape).to(chosen)
         self.embedding.weight.data[rows] = chosen
         self.counts[rows], self.sums[rows] = 1.0, chosen
 

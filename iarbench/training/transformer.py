@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -140,8 +141,7 @@ def train_transformer(
         rows = train[torch.randint(len(train), (recipe.batch,))]
         tokens, features = views.take(torch.randint(len(views.tokens), (recipe.batch,)), rows, device)
         conditions = captions(labels[rows], names) if names else dropped(labels[rows], model, recipe.class_dropout)
-        # Short sequences train a third faster without the fused attention kernel, whose backward pass is slow on CPUs.
-        with sdpa_kernel(SDPBackend.MATH), mixed(device):
+        with _attention(device), mixed(device):
             loss = generator.training_loss(tokens, conditions, features)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -154,6 +154,11 @@ def train_transformer(
             save_atomically(snapshot(step + 1, asdict(recipe), model, optimizer), state)
         progress.show(step + 1, loss=loss_mean)
     return held_out
+
+
+def _attention(device: torch.device) -> AbstractContextManager[None]:
+    """Short sequences train a third faster without the fused attention kernel, whose backward pass is slow on CPUs."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def dropped(classes: Tensor, model: nn.Module, share: float) -> Tensor:
