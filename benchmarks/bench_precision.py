@@ -50,8 +50,8 @@ def value(rows: list[Row], detector: str, target: str, encoder: str, metric: str
         "metric": metric,
         "nonmember_set": POOLED,
     }
-    (row,) = (row for row in rows if all(row[key] == value for key, value in (wanted | kind).items()))
-    return row["value"]
+    (row,) = (row for row in rows if all(getattr(row, key) == value for key, value in (wanted | kind).items()))
+    return row.value
 
 
 def compare(exact: pd.DataFrame, coarse: pd.DataFrame) -> dict[str, float]:

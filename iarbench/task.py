@@ -41,7 +41,7 @@ class Task:
         """Of the YAML as written."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def narrowed(self, **changes: Sequence[str] | str | None) -> Self:
+    def narrowed(self, **changes: Sequence[str] | Sequence[float] | str | None) -> Self:
         """The task with some keys replaced; None and empty lists leave a key as it is.
 
         Raises:

@@ -39,7 +39,8 @@ def scores(
     values = rng.normal(-1000, 1, len(images)) + shift * (images["source"] == target).to_numpy()
     return pd.DataFrame(
         {
-            "image_id": images["image_id"], "sha256": images["sha256"], "score_name": name, "score": values,
+            "image_id": images["image_id"], "sha256": images["sha256"], "score_name": name, "main_score": name,
+            "score": values,
             "seconds": 0.004, "detector": name, "detector_version": 2, "parameters": "",
             "encoder": "original", "target": target, "target_weights": f"weights-of-{target}",
             "precision": "float32", "attack": attack, "attack_version": 1,

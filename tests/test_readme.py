@@ -11,6 +11,7 @@ import pytest
 from iarbench.cli import main, parser
 from iarbench.results import tables
 from iarbench.results.rows import read_rows
+from iarbench.results.view import View
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -37,6 +38,18 @@ def test_the_table_is_the_stored_result_of_the_command_above_it() -> None:
     command = README.split("<!-- command -->")[1].split("```bash\n")[1].split("\n")[0]
     demo = (ROOT / "Makefile").read_text().split("\ndemo:")[1].split("\n")[1].strip()
     assert demo == f"$(BIN)/{command}"
+
+
+def test_the_table_fits_a_glance() -> None:
+    table = README.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
+    assert len(table.splitlines()) - 2 <= 12
+
+
+def test_the_long_table_is_the_stored_result() -> None:
+    page = (ROOT / "docs" / "results.md").read_text()
+    table = page.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
+    rows = read_rows(ROOT / "leaderboard" / "rows" / "mini.jsonl")
+    assert table == tables.markdown(rows, View(all_scores=True, all_encoders=True)).strip()
 
 
 def test_the_detector_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

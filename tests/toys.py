@@ -106,6 +106,6 @@ def auroc(root: Path, **where: str) -> float:
     (row,) = (
         row
         for row in read_rows(root / "results.jsonl")
-        if row["metric"] == "auroc" and all(row[key] == value for key, value in where.items())
+        if row.metric == "auroc" and all(getattr(row, key) == value for key, value in where.items())
     )
-    return row["value"]
+    return row.value

@@ -14,6 +14,7 @@ from iarbench.parameters import split_names
 
 if TYPE_CHECKING:
     from iarbench.harness.plan import Settings
+    from iarbench.results.view import View
 
 Subparsers = argparse._SubParsersAction  # type: ignore[type-arg]
 
@@ -58,6 +59,21 @@ def add_compute(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
 
 
+def add_view(parser: argparse.ArgumentParser) -> None:
+    """--details and the --all options of a table, for `view`."""
+    parser.add_argument("--details", action="store_true", help="every threshold, AUROC and time of several detectors")
+    parser.add_argument("--all-scores", action="store_true", help="every score of a detector, not its main one alone")
+    parser.add_argument("--all-encoders", action="store_true", help="every encoder, not the best known one alone")
+    parser.add_argument("--all-sets", action="store_true", help="every non-member set, not only all of them pooled")
+
+
+def view(args: argparse.Namespace, fpr: float | None) -> View:
+    """What the options of `add_view` say."""
+    from iarbench.results.view import View
+
+    return View(fpr, args.all_scores, args.all_encoders, args.all_sets, args.details)
+
+
 def settings(args: argparse.Namespace) -> Settings:
     """What the options of `add_compute`, and --workers, --limit and --compile where a command has them, say."""
     from iarbench.harness.plan import Settings
@@ -77,6 +93,17 @@ def settings(args: argparse.Namespace) -> Settings:
 def names(values: Sequence[str] | None) -> list[str]:
     """Names, with their parameters, from an option given once or several times, with or without commas."""
     return [name for value in values or () for name in split_names(value)]
+
+
+def rate(text: str) -> float:
+    """A fraction between 0 and 1, both excluded, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1; write 1% as 0.01")
+    return value
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,9 @@ from pathlib import Path
 from iarbench.commands import options
 
 EXAMPLES = """  iarbench report runs/mini
+  iarbench report runs/mini --details               every threshold, AUROC and time
   iarbench report runs/mini --all-sets              every non-member set on its own
+  iarbench report runs/mini --all-scores --all-encoders
   iarbench report runs/mini --fpr 0.05              at another nominal rate of the task
   iarbench report runs/mini --markdown > table.md
   iarbench report runs/mini --png table.png
@@ -21,8 +23,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     description = "Recompute every metric from the stored scores of a run. Needs neither torch nor the models."
     parser = options.add_command(subparsers, "report", "the table of a run", description, EXAMPLES)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder that `iarbench run` wrote")
-    parser.add_argument("--all-sets", action="store_true", help="every non-member set instead of all pooled")
-    parser.add_argument("--fpr", type=float, metavar="RATE", help="nominal false-positive rate to show, as a share")
+    options.add_view(parser)
+    help = "nominal false-positive rate to show, as a fraction such as 0.05"
+    parser.add_argument("--fpr", type=options.rate, metavar="RATE", help=help)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="all rows as one JSON object")
     form.add_argument("--markdown", action="store_true", help="a Markdown table")
@@ -39,9 +42,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"out": str(args.run), **outcome.dump()}, ensure_ascii=False))
     elif args.markdown:
-        print(tables.markdown(outcome.rows, every_set=args.all_sets, fpr=args.fpr))
+        print(tables.markdown(outcome.rows, options.view(args, args.fpr)))
     else:
-        tables.show(outcome.rows, every_set=args.all_sets, fpr=args.fpr)
+        tables.show(outcome.rows, options.view(args, args.fpr))
     for line in warnings_of(outcome.leak_checks):
         options.say(line)
     if args.png:

@@ -21,7 +21,7 @@ EXAMPLES = """  iarbench run                                        the packaged
   iarbench run --task mine.yaml --images sets/mine --device cuda --batch-size 256 --workers 8
   iarbench run --detector ./mine.py:MyDetector        a detector of your own
 
-Repeat the same command to resume a run that was stopped; a finished one only prints its table.
+Re-run the same command to resume; a finished run only prints its table.
 """
 
 
@@ -35,8 +35,11 @@ def add_parser(subparsers: options.Subparsers) -> None:
     for name, example in (("target", "var-mini"), ("detector", "quantloss"), ("attack", "jpeg50+resize0.5")):
         parser.add_argument(f"--{name}", action="append", metavar="NAME", help=f"only this one, such as {example}")
     parser.add_argument("--encoder", action="append", metavar="NAME", help="original, inverse or inverse-aug")
+    help = "nominal false-positive rate, such as 0.05; the first one given is shown"
+    parser.add_argument("--fpr", action="append", type=options.rate, metavar="RATE", help=help)
     parser.add_argument("--attacked", choices=["both", "members", "nonmembers"], help="the side that attacks act on")
     parser.add_argument("--limit", type=options.positive, metavar="N", help="first N images of each source and split")
+    options.add_view(parser)
     options.add_compute(parser)
     parser.add_argument("--workers", type=options.not_negative, metavar="N", help="processes that prepare images")
     parser.add_argument("--compile", action="store_true", help="compile the models first; for long runs on a GPU")
@@ -64,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
     else:
         from iarbench.results.tables import show
 
-        show(outcome.rows)
+        show(outcome.rows, options.view(args, args.fpr[0] if args.fpr else None))
     for line in warnings_of(outcome.leak_checks):
         options.say(line, args.quiet)
     options.say(f"{out}: scores, results.jsonl, results.png, manifest.json", args.quiet)
@@ -80,6 +83,7 @@ def _task(args: argparse.Namespace) -> Task:
         encoders=options.names(args.encoder),
         attacks=options.names(args.attack),
         attacked=args.attacked,
+        fpr=args.fpr,
         images=args.images,
     )
 

@@ -33,9 +33,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--target", action="append", metavar="NAME", help="only these generators")
     parser.add_argument("--detector", default="combined", metavar="NAME", help="default: combined")
     parser.add_argument("--encoder", choices=["original", "inverse", "inverse-aug"], help="default: inverse if there")
-    parser.add_argument("--alpha", type=_share, default=0.05, help="chance of naming any generator wrongly")
+    parser.add_argument("--alpha", type=options.rate, default=0.05, help="chance of naming any generator wrongly")
     options.add_compute(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object a file")
+    parser.add_argument("--json", action="store_true", help="one JSON object per image")
     parser.add_argument("--quiet", action="store_true", help="no progress, no notes")
 
 
@@ -68,20 +68,10 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _show(found: list[Traced]) -> None:
-    """A line an image: the answer, then the adjusted p-value of every target."""
+    """A line per image: the answer, then the adjusted p-value of every target."""
     targets = sorted(verdict.target for verdict in found[0].answer.verdicts)
     rows = [["image", "answer", *(f"p({target})" for target in targets)]]
     for traced in found:
         p = {verdict.target: f"{verdict.p_adjusted:.4f}" for verdict in traced.answer.verdicts}
         rows.append([traced.path, traced.answer.decision, *(p[target] for target in targets)])
     print(options.table(rows))
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
-    return value

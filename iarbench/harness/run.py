@@ -44,7 +44,7 @@ class Outcome:
         return {
             "task": self.task.spec.name,
             "version": self.task.spec.version,
-            "rows": self.rows,
+            "rows": [row.model_dump(mode="json") for row in self.rows],
             "leak_checks": self.leak_checks,
         }
 

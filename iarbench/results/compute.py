@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -19,7 +19,6 @@ from iarbench.results.rows import (
     METRICS,
     OTHERS,
     POOLED,
-    ROW_FIELDS,
     THRESHOLDS,
     TPR,
     Row,
@@ -30,6 +29,9 @@ from iarbench.results.scores import load_index, load_scores
 from iarbench.stats.intervals import seed_of
 from iarbench.stats.metrics import OperatingPoint, Reference, auroc, tpr_at_fpr
 from iarbench.stats.thresholds import ScoreError, Scores
+
+Values = dict[str, Any]
+"""Fields of a row, before they are one."""
 
 __all__ = ["ResultTask", "compute_rows", "load_index", "load_scores", "read_rows", "write_rows"]
 
@@ -128,6 +130,7 @@ class _Cell:
     def __init__(self, identity: dict[str, object], frame: pd.DataFrame, task: ResultTask, index: ImageIndex) -> None:
         self.identity, self.task, self.index = identity, task, index
         self.target = str(identity["target"])
+        self.main = bool((frame["main_score"] == identity["score_name"]).all())
         self.name = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
         self.parts = {str(attack): part for attack, part in frame.groupby("attack")}
         self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
@@ -155,6 +158,7 @@ class _Cell:
         nonmembers, calibration = Role(parts, task.nonmember_split), Role(parts, task.calibration_split)
         base = self._base(attack) | {
             "nonmember_set": set_name,
+            "pools": task.pools(self.target) if set_name == POOLED else (set_name,),
             "n_members": self.index.count(members),
             "n_nonmembers": self.index.count(nonmembers),
             "n_groups": self.index.count_groups(nonmembers),
@@ -164,11 +168,11 @@ class _Cell:
             thresholded = base | {"metric": TPR, "n_calibration": self.index.count(calibration)}
             seed = seed_of(*(base[key] for key in SEEDED))
             for kind, points in self._points(attack, members, nonmembers, calibration, seed).items():
-                yield from (_point_row(thresholded, kind, point) for point in points)
+                yield from (self._point_row(thresholded, kind, point) for point in points)
         if AUROC in task.metrics:
             yield self._auroc_row(base | {"metric": AUROC, "n_calibration": 0}, attack, members, nonmembers)
 
-    def _base(self, attack: str) -> Row:
+    def _base(self, attack: str) -> Values:
         part = self.parts[attack]
         return self.identity | {
             "task": self.task.name,
@@ -210,29 +214,29 @@ class _Cell:
     def _refuse(self, error: ScoreError) -> list[OperatingPoint]:
         return [OperatingPoint(fpr, None, None, None, str(error)) for fpr in self.task.fprs]
 
-    def _auroc_row(self, base: Row, attack: str, members: Role, nonmembers: Role) -> Row:
+    def _point_row(self, base: Values, kind: str, point: OperatingPoint) -> Row:
+        values: Values = {"threshold_kind": kind, "fpr_nominal": point.fpr_nominal, "reason": point.reason}
+        if kind == "oracle":
+            values["n_calibration"] = 0
+        if point.tpr and point.fpr:
+            tpr, fpr = point.tpr, point.fpr
+            values |= {"threshold": point.threshold, "value": tpr.value, "low": tpr.low, "high": tpr.high}
+            values |= {"fpr_achieved": fpr.value, "fpr_low": fpr.low, "fpr_high": fpr.high}
+        headline = kind == "matched" and point.fpr_nominal == self.task.fprs[0]
+        return self._row(base | values, headline)
+
+    def _auroc_row(self, base: Values, attack: str, members: Role, nonmembers: Role) -> Row:
         on_members, on_nonmembers = self._sides(attack)
         try:
             area = auroc(self.gather(on_members, members), self.gather(on_nonmembers, nonmembers))
         except ScoreError as error:
-            return _row(base | {"reason": str(error)})
-        return _row(base | {"value": area.value, "low": area.low, "high": area.high})
+            return self._row(base | {"reason": str(error)})
+        return self._row(base | {"value": area.value, "low": area.low, "high": area.high})
+
+    def _row(self, values: Values, headline: bool = True) -> Row:
+        primary = headline and self.main and values["metric"] == self.task.primary
+        return Row(**values, primary=primary and values["nonmember_set"] == POOLED)
 
 
 SEEDED = ("task", "detector", "score_name", "encoder", "target", "attack", "attacked", "nonmember_set")
 """The identity of a row that its bootstrap is seeded with: what names it, not what it was computed from."""
-
-
-def _point_row(base: Row, kind: str, point: OperatingPoint) -> Row:
-    values: Row = {"threshold_kind": kind, "fpr_nominal": point.fpr_nominal, "reason": point.reason}
-    if kind == "oracle":
-        values["n_calibration"] = 0
-    if point.tpr and point.fpr:
-        tpr, fpr = point.tpr, point.fpr
-        values |= {"threshold": point.threshold, "value": tpr.value, "low": tpr.low, "high": tpr.high}
-        values |= {"fpr_achieved": fpr.value, "fpr_low": fpr.low, "fpr_high": fpr.high}
-    return _row(base | values)
-
-
-def _row(values: Row) -> Row:
-    return {key: values.get(key) for key in ROW_FIELDS}

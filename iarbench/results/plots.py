@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iarbench.results.rows import Row
-from iarbench.results.tables import Line, chosen_fpr, summarise
+from iarbench.results.view import Line, View, chosen_fpr, lines_of
 from iarbench.stats.thresholds import FloatArray
 
 COLOURS = ("#1b6ca8", "#d1495b", "#3a8f5d", "#b07aa1", "#e08e0b", "#5b5b5b", "#76b7b2", "#9c755f")
@@ -24,9 +24,9 @@ STYLE: Any = {
 
 
 def plot_run(rows: Sequence[Row], path: Path, *, fpr: float | None = None) -> None:
-    """A panel a target, three side by side: TPR at the matched threshold with its 95% interval, a row a detector and
-    encoder, a colour an attack; pooled non-members. Writes a PNG to `path`."""
-    lines = [line for line in summarise(rows, fpr=fpr) if line.matched]
+    """A panel per target, three side by side: TPR at the matched threshold with its 95% interval, a row per detector
+    and encoder, a colour per attack; main scores, pooled non-members. Writes a PNG to `path`."""
+    lines = [line for line in lines_of(rows, View(fpr=fpr, all_encoders=True)) if line.matched]
     targets = list(dict.fromkeys(line.target for line in lines))
     labels = list(dict.fromkeys((line.detector, line.encoder) for line in lines))
     attacks = list(dict.fromkeys(line.attack for line in lines))
@@ -59,13 +59,14 @@ def _draw_target(panel: Axes, lines: Sequence[Line], labels: list[tuple[str, str
         panel.axhspan(place - 0.5, place + 0.5, color="#f4f4f4", zorder=0)
     for number, attack in enumerate(attacks):
         drawn = [(line, line.matched) for line in lines if line.attack == attack and line.matched]
-        shown = [(line, row) for line, row in drawn if row["value"] is not None]
-        value = np.array([100 * row["value"] for _, row in shown])
-        whiskers = np.array([[100 * row["low"] for _, row in shown], [100 * row["high"] for _, row in shown]])
+        shown = [(line, row) for line, row in drawn if row.value is not None]
+        value, low, high = (
+            100 * np.array([getattr(row, name) for _, row in shown], dtype=float) for name in ("value", "low", "high")
+        )
         panel.errorbar(
             value,
             [labels.index((line.detector, line.encoder)) + offsets[number] for line, _ in shown],
-            xerr=np.abs(whiskers - value),
+            xerr=np.abs(np.stack([low, high]) - value),
             fmt=MARKERS[number % len(MARKERS)],
             color=_colour(number),
             markersize=4.5,
@@ -108,10 +109,10 @@ def _draw_histograms(panel: Axes, sets: Mapping[str, FloatArray], threshold: flo
     low, high = np.percentile(np.concatenate(list(sets.values())), [0.5, 99.5])
     bins = np.linspace(float(low), float(high), 41).tolist()
     for number, (name, scores) in enumerate(sets.items()):
-        share = np.full(len(scores), 100 / len(scores))
+        percent = np.full(len(scores), 100 / len(scores))
         shown = np.clip(scores, bins[0], bins[-1])
-        panel.hist(shown, bins, weights=share, histtype="stepfilled", alpha=0.3, color=_colour(number))
-        panel.hist(shown, bins, weights=share, histtype="step", color=_colour(number), label=name)
+        panel.hist(shown, bins, weights=percent, histtype="stepfilled", alpha=0.3, color=_colour(number))
+        panel.hist(shown, bins, weights=percent, histtype="step", color=_colour(number), label=name)
     if threshold is not None:
         panel.axvline(threshold, color="#333333", linewidth=1, linestyle="--", label="threshold")
     panel.set(xlabel="score (higher = more likely a member)", ylabel="images, %")
@@ -128,11 +129,11 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def roc(members: FloatArray, nonmembers: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ROC curve as (fpr, tpr), each (k,) from (0, 0) to (1, 1): a point a distinct score, flagging what reaches it."""
+    """ROC curve as (fpr, tpr), each (k,) from (0, 0) to (1, 1): a point per distinct score."""
     cuts = np.unique(np.concatenate([members, nonmembers]))[::-1]
 
-    def share(scores: FloatArray) -> FloatArray:
+    def fraction(scores: FloatArray) -> FloatArray:
         above = len(scores) - np.searchsorted(np.sort(scores), cuts, side="left")
         return np.concatenate([[0.0], above / len(scores)])
 
-    return share(nonmembers), share(members)
+    return fraction(nonmembers), fraction(members)

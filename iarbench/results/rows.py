@@ -1,16 +1,19 @@
-"""The rows of results.jsonl: their fields, and reading and writing them."""
+"""Row: one number of a run with everything that it depends on; the lines of results.jsonl."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iarbench.errors import UserError
 from iarbench.files import write_text
 
-Row = dict[str, Any]
+ROW_SCHEMA: Literal[1] = 1
+"""Version of the fields of a row."""
 
 OTHERS = "other-generators"
 POOLED = "pooled"
@@ -23,23 +26,68 @@ TPR, AUROC = "tpr_at_fpr", "auroc"
 METRICS = (TPR, AUROC)
 THRESHOLDS = ("matched", "transfer", "oracle")
 
-ROW_FIELDS = (
-    "task", "task_version", "detector", "detector_version", "parameters", "score_name", "encoder", "target",
-    "target_weights", "precision", "attack", "attack_version", "attacked", "nonmember_set", "metric", "fpr_nominal",
-    "threshold_kind", "threshold", "value", "low", "high", "fpr_achieved", "fpr_low", "fpr_high", "n_members",
-    "n_nonmembers", "n_calibration", "n_groups", "seconds_per_image", "images_fingerprint", "iarbench_version",
-    "reason",
-)  # fmt: skip
-"""Keys of a row, in order. `parameters` are the detector's as text, "" for none; `precision` is that of encoder and
-decoder. Metrics and rates are in [0, 1] and null when there is none, with the `reason` beside them;
-low and high bound a 95% interval; `threshold` is in the unit of the score; `n_calibration` is the number of images the
-threshold came from (0 where it came from none, or from the test negatives); `n_groups` counts independent units among
-the test non-members; `images_fingerprint` is over exactly the images that the row stands on."""
+
+class Row(BaseModel):
+    """One metric of one score of one detector for one target, under one attack, against one set of non-members."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    schema_version: Literal[1] = ROW_SCHEMA
+    task: str
+    task_version: int
+    detector: str
+    detector_version: int
+    parameters: str
+    """the detector's, as text such as "lr=0.1,steps=200"; "" for none"""
+    score_name: str
+    encoder: str
+    target: str
+    target_weights: str
+    """hash of the weights that the score depends on"""
+    precision: str
+    """of encoder and decoder"""
+    attack: str
+    attack_version: int
+    attacked: Literal["both", "members", "nonmembers"]
+    nonmember_set: str
+    pools: tuple[str, ...]
+    """the sets that `nonmember_set` consists of, each with the same weight: several for `pooled`, else itself alone"""
+    metric: Literal["tpr_at_fpr", "auroc"]
+    primary: bool
+    """whether this is the number that the task compares detectors by: its primary metric, at its first rate and the
+    matched threshold, of the detector's main score, against `pooled`"""
+    fpr_nominal: float | None = None
+    """in (0, 1); None for AUROC"""
+    threshold_kind: Literal["matched", "transfer", "oracle"] | None = None
+    threshold: float | None = None
+    """in the unit of the score: higher scores are flagged"""
+    value: float | None = None
+    """of the metric, in [0, 1]; None where it cannot be had, see `reason`"""
+    low: float | None = None
+    """lower end of the 95% interval"""
+    high: float | None = None
+    """upper end of the 95% interval"""
+    fpr_achieved: float | None = None
+    """fraction of the test non-members above the threshold"""
+    fpr_low: float | None = None
+    fpr_high: float | None = None
+    n_members: int
+    n_nonmembers: int
+    n_calibration: int
+    """images that the threshold came from; 0 where it came from none, or from the test non-members"""
+    n_groups: int
+    """independent units among the test non-members"""
+    seconds_per_image: float
+    images_fingerprint: str
+    """over exactly the images that the number stands on"""
+    iarbench_version: str
+    reason: str | None = None
+    """why there is no value"""
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
     """Write one JSON object a line, all or nothing. Floats are written so that they read back bit for bit."""
-    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+    lines = [json.dumps(row.model_dump(), ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
     write_text(path, "".join(lines))
 
 
@@ -53,11 +101,22 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _parse(line: str, where: str) -> Row:
+    help = "delete the file and repeat the `iarbench run` command, which writes it anew from the stored scores"
     try:
-        row = json.loads(line)
+        found = json.loads(line)
     except json.JSONDecodeError as error:
-        raise UserError(f"{where} is not JSON ({error.msg}); recompute it with `iarbench report RUN`") from error
-    if not isinstance(row, dict) or (missing := [key for key in ROW_FIELDS if key not in row]):
-        lacks = f"lacks {', '.join(missing)}" if isinstance(row, dict) else "is not an object"
-        raise UserError(f"{where} is not a row of results: it {lacks}")
-    return row
+        raise UserError(f"{where} is not JSON ({error.msg}); {help}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{where} is not a row of results but {found!r:.40}; {help}")
+    version = found.get("schema_version", 0)
+    if isinstance(version, int) and version > ROW_SCHEMA:
+        raise UserError(
+            f"{where} was written by a newer iarbench (rows of schema {version}, not {ROW_SCHEMA}); upgrade"
+        )
+    if version != ROW_SCHEMA:
+        raise UserError(f"{where} was written by an older iarbench; {help}")
+    try:
+        return Row.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{where} is not a row of results: {first['loc'][0]}: {first['msg']}; {help}") from None

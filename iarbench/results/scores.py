@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
@@ -35,13 +36,15 @@ IDENTITY = (
 """What a part says about itself; its rows carry these as columns."""
 
 PART_COLUMNS = ("image_id", "sha256", "score_name", "score", "seconds")
+ANEW = "delete it and repeat the `iarbench run` command, which writes it anew"
 INDEX_COLUMNS = ("image_id", "sha256", "source", "split", "group")
 
 
 def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
-    """All scores of the run, long: one row an image and score name, with columns PART_COLUMNS + IDENTITY.
+    """All scores of the run, long: one row per image and score name, columns PART_COLUMNS + IDENTITY + `main_score`.
 
-    `score` float64, higher = more likely made by the target; `seconds` float64 an image. The order is the files'.
+    `score` float64, higher = more likely made by the target; `seconds` float64 per image; `main_score`: name of the
+    score that stands for the detector: the one called like it, else the first it gives. The order is the files'.
     `parts`: the files to read, relative to `run`; without it every file there is. Raises UserError when there are none
     or one cannot be read.
     """
@@ -52,15 +55,21 @@ def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
     # Joined before they become a data frame, which takes a hundred times as long as reading a small part.
     frame = pa.concat_tables([table for table, _ in parts_read]).to_pandas()
     lengths = [len(table) for table, _ in parts_read]
-    return frame.assign(**{key: np.repeat([about[key] for _, about in parts_read], lengths) for key in IDENTITY})
+    columns = (*IDENTITY, "main_score")
+    return frame.assign(**{key: np.repeat([about[key] for _, about in parts_read], lengths) for key in columns})
 
 
 def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     table = _read_table(path)
-    about = json.loads((table.schema.metadata or {}).get(b"iarbench", b"{}"))
+    try:
+        about = json.loads((table.schema.metadata or {}).get(b"iarbench", b"{}"))
+    except ValueError:
+        about = {}
     if missing := [key for key in IDENTITY if about.get(key) is None] + _lacking(table, PART_COLUMNS):
-        raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; delete it and run again")
-    return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about
+        raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; {ANEW}")
+    names = pc.unique(table.column("score_name")).to_pylist()
+    main = about["detector"] if about["detector"] in names else next(iter(names), "")
+    return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about | {"main_score": main}
 
 
 def load_index(run: Path) -> pd.DataFrame:
@@ -70,7 +79,7 @@ def load_index(run: Path) -> pd.DataFrame:
         raise UserError(f"no images.parquet in {run}: give the folder that `iarbench run --out` wrote")
     table = _read_table(path)
     if missing := _lacking(table, INDEX_COLUMNS):
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; run again to write it anew")
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; {ANEW}")
     return table.select(list(INDEX_COLUMNS)).to_pandas()
 
 
@@ -79,7 +88,7 @@ def _read_table(path: Path) -> pa.Table:
         return pq.read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"cannot read {path} ({reason}); delete it and repeat the run to write it anew") from error
+        raise UserError(f"cannot read {path} ({reason}); {ANEW}") from error
 
 
 def _lacking(table: pa.Table, columns: tuple[str, ...]) -> list[str]:

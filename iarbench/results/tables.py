@@ -1,210 +1,226 @@
-"""Rows of results as text: a table for a terminal of 100 columns, plain lines for a pipe, Markdown for a README."""
+"""Rows of results as text: a table for a terminal of 100 columns, plain lines for a pipe, Markdown for a README.
+
+Several detectors get one column each, with the metric that the task compares them by; one detector, or a view that asks
+for more, gets every threshold, AUROC and time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby, takewhile
+from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from iarbench.device import PRECISIONS
-from iarbench.errors import UserError
-from iarbench.results.rows import AUROC, CLEAN, POOLED, THRESHOLDS, TPR, Row
+from iarbench.results.rows import AUROC, CLEAN, TPR, Row
+from iarbench.results.view import Line, View, chosen_fpr, lines_of, primary_metric
 
 DASH = "–"
+ROOM = 66
+"""Of 100 columns, what target and attack leave to detectors side by side."""
+NUMBERS = 6
+"""Columns of numbers in a table with details; they come last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One detector with one encoder under one attack against one non-member set; a row is None when not computed."""
-
-    target: str
-    detector: str
-    encoder: str
-    attack: str
-    nonmember_set: str
-    matched: Row | None
-    transfer: Row | None
-    oracle: Row | None
-    auroc: Row | None
-
-    @property
-    def rows(self) -> list[Row]:
-        return [row for row in (self.matched, self.transfer, self.oracle, self.auroc) if row]
+def show(rows: Sequence[Row], view: View | None = None, console: Console | None = None) -> None:
+    """Print the table, or plain lines when the output is not a terminal."""
+    console = console or Console()
+    if console.is_terminal:
+        console.print(render(rows, view))
+    else:
+        console.file.write(plain(rows, view) + "\n")
 
 
-def summarise(rows: Sequence[Row], *, every_set: bool = False, fpr: float | None = None) -> list[Line]:
-    """Lines at one nominal rate (1%, or the smallest there is), pooled or every set; raises UserError for no rows."""
-    rate = chosen_fpr(rows, fpr)
-    kept = [row for row in rows if every_set or row["nonmember_set"] == POOLED]
-    kept = [row for row in kept if row["metric"] == AUROC or row["fpr_nominal"] == rate]
-    lines: dict[tuple[str, ...], dict[str, Row]] = {}
-    for row in kept:
-        kind = AUROC if row["metric"] == AUROC else row["threshold_kind"]
-        key = (row["target"], detector_label(row), encoder_label(row), row["attack"], row["nonmember_set"])
-        lines.setdefault(key, {})[kind] = row
-    found = [_line(key, kinds) for key, kinds in lines.items()]
-    targets = list(dict.fromkeys(line.target for line in found))
-    sets = list(dict.fromkeys(row["nonmember_set"] for row in rows))
-    return sorted(
-        found,
-        key=lambda x: (
-            targets.index(x.target), sets.index(x.nonmember_set), x.detector, x.encoder, x.attack != CLEAN, x.attack
-        ),
-    )  # fmt: skip
+def render(rows: Sequence[Row], view: View | None = None) -> Group:
+    """A table at most 100 columns wide, then what its numbers mean and why one is missing."""
+    view = view or View()
+    lines = lines_of(rows, view)
+    rate, metric = chosen_fpr(rows, view.fpr), primary_metric(rows)
+    detectors = _detectors(lines)
+    if view.short and len(detectors) > 1:
+        return Group(*_by_detector(lines, detectors, metric), *_notes(lines, [f"{_metric_name(metric, rate)}.", MORE]))
+    return Group(*_details(lines, rate, len(detectors)), *_notes(lines, _how_to_read(rate)))
 
 
-def _line(key: tuple[str, ...], kinds: dict[str, Row]) -> Line:
-    target, detector, encoder, attack, nonmember_set = key
-    found = (kinds.get(kind) for kind in (*THRESHOLDS, AUROC))
-    return Line(target, detector, encoder, attack, nonmember_set, *found)
+def plain(rows: Sequence[Row], view: View | None = None) -> str:
+    """One line per result, columns aligned with at least two spaces between; for pipes and logs. Reasons follow a #."""
+    grid, _ = _grid(rows, view)
+    widths = [max(len(cell) for cell in column) for column in zip(*grid, strict=True)]
+    body = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in grid]
+    return "\n".join([*body, *(f"# {DASH} {reason}" for reason in _reasons(lines_of(rows, view)))])
 
 
-def chosen_fpr(rows: Sequence[Row], fpr: float | None) -> float | None:
-    """The nominal rate to show: `fpr`, which must have rows; by default 1%, else the smallest; None without TPR."""
-    if not rows:
-        raise UserError("there are no results to show: the run holds no finished cell")
-    rates = sorted({row["fpr_nominal"] for row in rows if row["metric"] == TPR})
-    if fpr is None:
-        return 0.01 if 0.01 in rates else next(iter(rates), None)
-    if fpr not in rates:
-        raise UserError(f"no results at FPR {fpr:g}; there are: {', '.join(f'{rate:g}' for rate in rates) or 'none'}")
-    return fpr
+def markdown(rows: Sequence[Row], view: View | None = None) -> str:
+    """The same as a Markdown table, text columns left and numbers right."""
+    (head, *body), texts = _grid(rows, view)
+    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
 
 
-def detector_label(row: Row) -> str:
-    """`quantloss`, `detector:score` where one detector gives a score of another name; then the parameters, if any."""
-    name = row["detector"] if row["score_name"] == row["detector"] else f"{row['detector']}:{row['score_name']}"
-    return f"{name} {row['parameters']}".rstrip()
+def with_interval(row: Row | None, digits: int = 1) -> str:
+    """`98.3 [96.1, 99.5]` in percent, `digits` behind the point of its interval; AUROC as `0.983 [0.961, 0.995]`."""
+    if row is None or row.value is None or row.low is None or row.high is None:
+        return DASH
+    if row.metric == AUROC:
+        return f"{row.value:.3f} [{row.low:.{digits + 2}f}, {row.high:.{digits + 2}f}]"
+    return f"{100 * row.value:.1f} [{100 * row.low:.{digits}f}, {100 * row.high:.{digits}f}]"
 
 
-def encoder_label(row: Row) -> str:
-    """`inverse`, with the precision where it is not the usual one: `inverse bfloat16`."""
-    return row["encoder"] if row["precision"] == PRECISIONS[0] else f"{row['encoder']} {row['precision']}"
+def _grid(rows: Sequence[Row], view: View | None) -> tuple[list[list[str]], int]:
+    """Header and lines as cells, each line complete in itself, and how many columns are text."""
+    view = view or View()
+    lines = lines_of(rows, view)
+    rate, metric = chosen_fpr(rows, view.fpr), primary_metric(rows)
+    detectors = _detectors(lines)
+    if view.short and len(detectors) > 1:
+        names = [f"{name} {_short_name(metric, rate)}" for name in detectors]
+        return [["target", "attack", *names], *_side_by_side(lines, detectors, metric)], 2
+    front = ["target", "against"] if view.all_sets else ["target"]
+    body = [[line.target, *([line.nonmember_set] if view.all_sets else []), *_cells(line)] for line in lines]
+    head = [*front, *_headers(rate)]
+    return [head, *body], len(head) - NUMBERS
+
+
+def _detectors(lines: Iterable[Line]) -> list[str]:
+    return list(dict.fromkeys(line.detector for line in lines))
+
+
+def _side_by_side(lines: Sequence[Line], detectors: Sequence[str], metric: str) -> list[list[str]]:
+    """A row per target and attack; a cell per detector."""
+    found = {(line.target, line.attack, line.detector): line.main(metric) for line in lines}
+    return [
+        [target, attack, *(with_interval(found.get((target, attack, name)), 0) for name in detectors)]
+        for target, attack in dict.fromkeys(key[:2] for key in found)
+    ]
+
+
+def _short_name(metric: str, rate: float | None) -> str:
+    return "AUROC" if metric == AUROC else f"TPR@{DASH if rate is None else f'{100 * rate:g}%'}"
+
+
+def _metric_name(metric: str, rate: float | None) -> str:
+    if metric == AUROC or rate is None:
+        return "AUROC with its 95% interval; 0.5 = chance"
+    return (
+        "TPR in %: how many of the target's images a detector finds, with its 95% interval, at the threshold that "
+        f"flags {100 * rate:g}% of calibration non-members under the same attack"
+    )
+
+
+MORE = (
+    "Each detector's main score, with the inverse encoder where there is one, all non-members pooled. More: --details, "
+    "--all-scores, --all-encoders, --all-sets."
+)
+
+
+def _how_to_read(rate: float | None) -> list[str]:
+    return [
+        f"{_metric_name(TPR, rate)} (matched). transfer: threshold from clean calibration images. oracle: from the "
+        "test non-members themselves, as in the papers. FPR: test non-members that the matched threshold flags, in %. "
+        "ms: milliseconds per image."
+    ]
 
 
 def _headers(rate: float | None) -> list[str]:
-    name = DASH if rate is None else f"{100 * rate:g}%"
-    return ["detector", "encoder", "attack", f"TPR@{name} matched", "transf.", "oracle", "FPR", "AUROC", "ms"]
+    tpr = f"{_short_name(TPR, rate)} matched"
+    return ["detector", "encoder", "attack", tpr, "transfer", "oracle", "FPR", "AUROC", "ms"]
 
 
 def _cells(line: Line) -> list[str]:
-    timed = line.rows[0]["seconds_per_image"]
     return [
         line.detector,
         line.encoder,
         line.attack,
         with_interval(line.matched),
-        _percent(line.transfer, "value"),
-        _percent(line.oracle, "value"),
-        _percent(line.matched, "fpr_achieved"),
-        DASH if line.auroc is None or line.auroc["value"] is None else f"{line.auroc['value']:.3f}",
-        DASH if timed is None else f"{1000 * timed:.1f}",
+        _percent(line.transfer.value if line.transfer else None),
+        _percent(line.oracle.value if line.oracle else None),
+        _percent(line.matched.fpr_achieved if line.matched else None),
+        DASH if line.auroc is None or line.auroc.value is None else f"{line.auroc.value:.3f}",
+        f"{1000 * line.rows[0].seconds_per_image:.1f}",
     ]
 
 
-def _percent(row: Row | None, key: str) -> str:
-    return DASH if row is None or row[key] is None else f"{100 * row[key]:.1f}"
+def _percent(value: float | None) -> str:
+    return DASH if value is None else f"{100 * value:.1f}"
 
 
-def with_interval(row: Row | None) -> str:
-    """`98.3 [96.1, 99.5]` in percent."""
-    if row is None or row["value"] is None:
-        return DASH
-    return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+def _by_detector(lines: Sequence[Line], detectors: Sequence[str], metric: str) -> list[RenderableType]:
+    """A column per detector, in as many tables as their width asks for."""
+    cells = _side_by_side(lines, detectors, metric)
+    widths = [max(len(name), *(len(row[2 + place]) for row in cells)) + 2 for place, name in enumerate(detectors)]
+    tables: list[RenderableType] = []
+    start = 0
+    while start < len(detectors):
+        end = start + 1
+        while end < len(detectors) and sum(widths[start : end + 1]) <= ROOM:
+            end += 1
+        chosen = [[*row[:2], *row[2 + start : 2 + end]] for row in cells]
+        tables += _table(["target", "attack", *detectors[start:end]], chosen, _title(lines), texts=2)
+        start = end
+    return tables
 
 
-def render(rows: Sequence[Row], *, every_set: bool = False, fpr: float | None = None) -> Group:
-    """A table a target (and set), at most 100 columns wide, then what its columns mean and why a number is missing."""
-    headers = _headers(chosen_fpr(rows, fpr))
-    lines = summarise(rows, every_set=every_set, fpr=fpr)
-    tables = []
+def _details(lines: Sequence[Line], rate: float | None, detectors: int) -> list[RenderableType]:
+    """One table when there is one detector and set, else a table per target and set."""
+    headers = _headers(rate)
+    if detectors == 1 and len({line.nonmember_set for line in lines}) == 1:
+        title = f"{lines[0].detector}: {_title(lines)}"
+        rows = [[line.target, *_cells(line)[1:]] for line in lines]
+        return _table(["target", *headers[1:]], rows, title, len(headers) - NUMBERS)
+    tables: list[RenderableType] = []
     for _, block in groupby(lines, key=lambda line: (line.target, line.nonmember_set)):
         group = list(block)
-        table = Table(title=Text(_title(group[0], rows), style="bold"), title_justify="left", box=SIMPLE_HEAD)
-        table.padding = (0, 1, 0, 0)
-        for place, header in enumerate(headers):
-            # where it is too narrow, names fold and numbers stay whole
-            table.add_column(header, justify="left" if place < 3 else "right", no_wrap=place >= 3, overflow="fold")
-        _fill(table, group)
-        tables.append(table)
-    return Group(*tables, *(Text(note, style="dim") for note in _notes(lines)))
+        tables += _table(headers, [_cells(line) for line in group], _title(group), len(headers) - NUMBERS)
+    return tables
 
 
-def _fill(table: Table, lines: list[Line]) -> None:
-    """Rows with what repeats from the line above left out."""
-    above = ["", ""]
-    for line in lines:
-        cells = _cells(line)
-        repeated = [cells[:2] == above, cells[0] == above[0]]
-        above = cells[:2]
-        name, encoder = "" if repeated[1] else cells[0], "" if repeated[0] else cells[1]
-        table.add_row(name, encoder, cells[2], Text(cells[3], style="bold"), *cells[4:])
+def _table(headers: Sequence[str], rows: Sequence[list[str]], title: str, texts: int) -> list[RenderableType]:
+    """Title and table; of its `texts` columns of text all but the last are left out where they repeat the row above."""
+    table = Table(box=SIMPLE_HEAD)
+    table.padding = (0, 1, 0, 0)
+    for place, header in enumerate(headers):
+        # where it is too narrow, names fold and numbers stay whole
+        number = place >= texts
+        table.add_column(header, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    above = [""] * texts
+    for cells in rows:
+        same = [cells[: place + 1] == above[: place + 1] for place in range(texts - 1)]
+        shown = ["" if same[place] else cells[place] for place in range(texts - 1)]
+        above = cells[:texts]
+        table.add_row(*shown, cells[texts - 1], Text(cells[texts], style="bold"), *cells[texts + 1 :])
+    return [Text(title, style="bold"), table]
 
 
-def _title(line: Line, rows: Sequence[Row]) -> str:
-    row = line.rows[0]
-    against = line.nonmember_set
-    if against == POOLED:
-        sets = dict.fromkeys(r["nonmember_set"] for r in rows if r["target"] == line.target)
-        against = " + ".join(takewhile(lambda name: name != POOLED, sets))
-    units = "" if row["n_groups"] == row["n_nonmembers"] else f" in {row['n_groups']} groups"
-    return f"{line.target} ({row['n_members']} images) against {against} ({row['n_nonmembers']}{units})"
+def _title(lines: Sequence[Line]) -> str:
+    """`a (40 images) against photos + other-generators (400 in 80 groups)`; a range where targets differ."""
+    rows = [line.rows[0] for line in lines]
+    targets = list(dict.fromkeys(row.target for row in rows))
+    whose = targets[0] if len(targets) == 1 else f"{len(targets)} targets"
+    pools = list(dict.fromkeys(name for row in rows for name in row.pools))
+    groups = (
+        ""
+        if all(row.n_groups == row.n_nonmembers for row in rows)
+        else f" in {_range(r.n_groups for r in rows)} groups"
+    )
+    images = _range(row.n_members for row in rows) + (" images" if len(targets) == 1 else " images each")
+    return f"{whose} ({images}) against {' + '.join(pools)} ({_range(row.n_nonmembers for row in rows)}{groups})"
 
 
-def _notes(lines: Sequence[Line]) -> list[str]:
-    notes = [
-        "TPR in % with its 95% interval. Threshold from calibration non-members under the same attack",
-        "(matched), from clean ones (transf.), or from the test non-members themselves (oracle, as in the",
-        "papers). FPR: achieved on test non-members at the matched threshold, in %. ms: an image.",
-    ]
+def _range(numbers: Iterable[int]) -> str:
+    found = sorted(set(numbers))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _notes(lines: Sequence[Line], notes: Sequence[str]) -> list[Text]:
     all_rows = [row for line in lines for row in line.rows]
-    sides = {row["attacked"] for row in all_rows if row["attack"] != CLEAN} - {"both"}
-    notes += [f"Attacks act on {side} only." for side in sorted(sides)]
-    return notes + [f"{DASH} {reason}" for reason in _reasons(lines)]
+    sides = {row.attacked for row in all_rows if row.attack != CLEAN} - {"both"}
+    one_sided = [f"Attacks act on {side} only." for side in sorted(sides)]
+    reasons = [f"{DASH} {reason}" for reason in _reasons(lines)]
+    return [Text(note, style="dim") for note in (*notes, *one_sided, *reasons)]
 
 
 def _reasons(lines: Iterable[Line]) -> list[str]:
     """Why numbers are missing, each reason once."""
-    return list(dict.fromkeys(row["reason"] for line in lines for row in line.rows if row["reason"]))
-
-
-def _grid(rows: Sequence[Row], every_set: bool, fpr: float | None) -> list[list[str]]:
-    """Header and lines as cells, each line complete in itself."""
-    headers = _headers(chosen_fpr(rows, fpr))
-    lines = summarise(rows, every_set=every_set, fpr=fpr)
-    front = ["target", "against"] if every_set else ["target"]
-    body = [[line.target, *([line.nonmember_set] if every_set else []), *_cells(line)] for line in lines]
-    return [[*front, *headers], *body]
-
-
-def plain(rows: Sequence[Row], *, every_set: bool = False, fpr: float | None = None) -> str:
-    """One line a result, columns aligned with at least two spaces between; for pipes and logs. Reasons follow a #."""
-    grid = _grid(rows, every_set, fpr)
-    widths = [max(len(cell) for cell in column) for column in zip(*grid, strict=True)]
-    body = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in grid]
-    reasons = _reasons(summarise(rows, every_set=every_set, fpr=fpr))
-    return "\n".join([*body, *(f"# {DASH} {reason}" for reason in reasons)])
-
-
-def markdown(rows: Sequence[Row], *, every_set: bool = False, fpr: float | None = None) -> str:
-    """The same as a Markdown table, text columns left and numbers right."""
-    head, *body = _grid(rows, every_set, fpr)
-    texts = len(head) - 6
-    rule = ["---"] * texts + ["---:"] * 6
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
-
-
-def show(
-    rows: Sequence[Row], *, every_set: bool = False, fpr: float | None = None, console: Console | None = None
-) -> None:
-    """Print the table, or plain lines when the output is not a terminal."""
-    console = console or Console()
-    if console.is_terminal:
-        console.print(render(rows, every_set=every_set, fpr=fpr))
-    else:
-        console.file.write(plain(rows, every_set=every_set, fpr=fpr) + "\n")
+    return list(dict.fromkeys(row.reason for line in lines for row in line.rows if row.reason))

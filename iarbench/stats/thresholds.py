@@ -117,8 +117,11 @@ def refusal(reference: Scores, fpr: float) -> str | None:
     if smallest_fpr(reference) <= fpr + TOLERANCE:
         return None
     needed = math.ceil(1 / fpr - TOLERANCE) - 1
-    found = int(reference.set_sizes.min()) if len(reference) else 0
-    return f"FPR {fpr:.3g} needs {needed} non-members in every set to set a threshold, found {found}"
+    what = f"FPR {100 * fpr:.3g}% needs {needed} non-members in every set for a threshold"
+    if not len(reference):
+        return f"{what}; there are none"
+    sizes = sorted(set(reference.set_sizes.tolist()))
+    return f"{what}; {' and '.join(map(str, sizes))} allow no less than {100 * smallest_fpr(reference):.3g}%"
 
 
 def tail_mass(reference: Scores, weights: FloatArray, conformal: bool) -> FloatArray:

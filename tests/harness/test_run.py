@@ -15,7 +15,7 @@ from toys import Toys, auroc, records, run, scores
 
 from iarbench.cli import main
 from iarbench.images.image_set import ImageSet
-from iarbench.results.rows import read_rows
+from iarbench.results.rows import Row, read_rows
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_second_run_ends_at_once_without_torch_and_changes_nothing(undisturb
 
 def test_report_recomputes_the_same_rows_without_torch(undisturbed: Path, toys: Toys) -> None:
     done = toys.iarbench("report", undisturbed, "--json")
-    assert json.loads(done.stdout)["rows"] == read_rows(undisturbed / "results.jsonl")
+    assert [Row(**row) for row in json.loads(done.stdout)["rows"]] == read_rows(undisturbed / "results.jsonl")
     assert done.stderr.splitlines()[-1] == "heavy modules:"
 
 
@@ -171,9 +171,9 @@ def test_only_the_attacked_side_is_scored_under_an_attack(toy_family: Toys, tmp_
     attacked = found[found["attack"] == "jpeg50"]
     assert (attacked["image_id"].str.split("/").str[0] == attacked["target"]).all()
     assert len(found[found["attack"] == "none"]) == 2 * 125
-    rows = [r for r in read_rows(tmp_path / "o" / "results.jsonl") if r["attack"] == "jpeg50"]
+    rows = [r for r in read_rows(tmp_path / "o" / "results.jsonl") if r.attack == "jpeg50"]
     assert rows
-    assert all(row["reason"] is None for row in rows)
+    assert all(row.reason is None for row in rows)
 
 
 def test_an_attacked_set_scores_like_the_attack_in_memory(toy_family: Toys, undisturbed: Path, tmp_path: Path) -> None:

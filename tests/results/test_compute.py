@@ -12,8 +12,8 @@ import run_folder
 
 from iarbench.errors import UserError
 from iarbench.results.compute import ResultTask, compute_rows
-from iarbench.results.rows import ROW_FIELDS, Row
-from iarbench.results.tables import summarise
+from iarbench.results.rows import Row
+from iarbench.results.view import lines_of
 from iarbench.stats.intervals import clopper_pearson
 
 
@@ -33,7 +33,7 @@ def rows(scores: pd.DataFrame, images: pd.DataFrame) -> list[Row]:
 
 
 def pick(rows: list[Row], **wanted: Any) -> list[Row]:
-    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    return [row for row in rows if all(getattr(row, key) == value for key, value in wanted.items())]
 
 
 def one(rows: list[Row], **wanted: Any) -> Row:
@@ -44,28 +44,27 @@ def one(rows: list[Row], **wanted: Any) -> Row:
 def test_every_target_attack_set_and_metric_has_its_row(rows: list[Row]) -> None:
     # 2 targets x 2 attacks x 4 sets x (3 thresholds + AUROC)
     assert len(rows) == 2 * 2 * 4 * 4
-    assert all(tuple(row) == ROW_FIELDS for row in rows)
-    assert [row["nonmember_set"] for row in pick(rows, target="alpha-mini", attack="none", metric="auroc")] == [
+    assert [row.nonmember_set for row in pick(rows, target="alpha-mini", attack="none", metric="auroc")] == [
         "real", "other-generators", "pooled", "beta-mini",
     ]  # fmt: skip
-    assert {row["nonmember_set"] for row in pick(rows, target="beta-mini")} == {
+    assert {row.nonmember_set for row in pick(rows, target="beta-mini")} == {
         "real", "other-generators", "pooled", "alpha-mini",
     }  # fmt: skip
 
 
 def test_a_row_says_what_it_is(rows: list[Row]) -> None:
     row = one(rows, target="alpha-mini", attack="jpeg50", nonmember_set="pooled", threshold_kind="matched")
-    assert row["task"] == "tiny"
-    assert row["task_version"] == 3
-    assert (row["detector"], row["detector_version"], row["score_name"]) == ("quantloss", 2, "quantloss")
-    assert (row["encoder"], row["target_weights"]) == ("original", "weights-of-alpha-mini")
-    assert (row["attack_version"], row["attacked"]) == (1, "both")
-    assert (row["n_members"], row["n_nonmembers"], row["n_calibration"]) == (120, 240, 240)
-    assert row["n_groups"] == 120 + 30  # four crops of each photograph
-    assert (row["fpr_nominal"], row["seconds_per_image"], row["reason"]) == (0.01, pytest.approx(0.004), None)
-    assert row["low"] <= row["value"] <= row["high"]
-    assert row["fpr_low"] <= row["fpr_achieved"] <= row["fpr_high"]
-    assert type(row["detector_version"]) is int
+    assert row.task == "tiny"
+    assert row.task_version == 3
+    assert (row.detector, row.detector_version, row.score_name) == ("quantloss", 2, "quantloss")
+    assert (row.encoder, row.target_weights) == ("original", "weights-of-alpha-mini")
+    assert (row.attack_version, row.attacked) == (1, "both")
+    assert (row.n_members, row.n_nonmembers, row.n_calibration) == (120, 240, 240)
+    assert row.n_groups == 120 + 30  # four crops of each photograph
+    assert (row.fpr_nominal, row.seconds_per_image, row.reason) == (0.01, pytest.approx(0.004), None)
+    assert row.low <= row.value <= row.high
+    assert row.fpr_low <= row.fpr_achieved <= row.fpr_high
+    assert type(row.detector_version) is int
 
 
 def test_numbers_are_those_of_the_images(scores: pd.DataFrame, images: pd.DataFrame, rows: list[Row]) -> None:
@@ -83,14 +82,14 @@ def test_numbers_are_those_of_the_images(scores: pd.DataFrame, images: pd.DataFr
     }
     for kind, threshold in at.items():
         row = one(rows, target="alpha-mini", attack="jpeg50", nonmember_set="beta-mini", threshold_kind=kind)
-        assert row["threshold"] == threshold
-        assert row["value"] == (members > threshold).mean()
-        assert row["fpr_achieved"] == (nonmembers > threshold).mean()
-        assert (row["fpr_low"], row["fpr_high"]) == pytest.approx(clopper_pearson((nonmembers > threshold).sum(), 120))
-        assert row["n_calibration"] == (0 if kind == "oracle" else 120)
+        assert row.threshold == threshold
+        assert row.value == (members > threshold).mean()
+        assert row.fpr_achieved == (nonmembers > threshold).mean()
+        assert (row.fpr_low, row.fpr_high) == pytest.approx(clopper_pearson((nonmembers > threshold).sum(), 120))
+        assert row.n_calibration == (0 if kind == "oracle" else 120)
     area = one(rows, target="alpha-mini", attack="jpeg50", nonmember_set="beta-mini", metric="auroc")
-    assert area["value"] == pytest.approx((members[:, None] > nonmembers).mean())
-    assert (area["threshold_kind"], area["fpr_nominal"], area["n_calibration"]) == (None, None, 0)
+    assert area.value == pytest.approx((members[:, None] > nonmembers).mean())
+    assert (area.threshold_kind, area.fpr_nominal, area.n_calibration) == (None, None, 0)
 
 
 def test_clean_matched_and_transfer_are_one(rows: list[Row]) -> None:
@@ -99,7 +98,9 @@ def test_clean_matched_and_transfer_are_one(rows: list[Row]) -> None:
             kind: one(rows, target="beta-mini", attack="none", nonmember_set=name, threshold_kind=kind)
             for kind in ("matched", "transfer")
         }
-        assert found["matched"] == found["transfer"] | {"threshold_kind": "matched"}
+        assert found["matched"] == found["transfer"].model_copy(
+            update={"threshold_kind": "matched", "primary": name == "pooled"}
+        )
 
 
 def test_order_of_files_and_rows_changes_nothing(scores: pd.DataFrame, images: pd.DataFrame, rows: list[Row]) -> None:
@@ -124,11 +125,11 @@ def test_swapping_two_members_bytes_changes_the_result(scores: pd.DataFrame, ima
 
 
 def test_fingerprint_is_of_the_images_used(scores: pd.DataFrame, images: pd.DataFrame, rows: list[Row]) -> None:
-    prints = {row["nonmember_set"]: row["images_fingerprint"] for row in pick(rows, target="alpha-mini")}
+    prints = {row.nonmember_set: row.images_fingerprint for row in pick(rows, target="alpha-mini")}
     assert len(set(prints.values())) == 3
     fewer = images.drop(images.index[images["source"].eq("photos")][-1])
     again = compute_rows(scores, fewer, run_folder.task())
-    changed = {row["nonmember_set"]: row["images_fingerprint"] for row in pick(again, target="alpha-mini")}
+    changed = {row.nonmember_set: row.images_fingerprint for row in pick(again, target="alpha-mini")}
     assert changed["beta-mini"] == prints["beta-mini"]
     assert changed["real"] != prints["real"]
     assert changed["pooled"] != prints["pooled"]
@@ -140,33 +141,35 @@ def test_one_sided_attacks(scores: pd.DataFrame, images: pd.DataFrame, rows: lis
     where = {"target": "alpha-mini", "nonmember_set": "real", "threshold_kind": "matched"}
     row, clean = one(found, attack="jpeg50", **where), one(rows, attack="none", **where)
     both = one(rows, attack="jpeg50", **where)
-    assert row["attacked"] == attacked
+    assert row.attacked == attacked
     if attacked == "members":  # calibration follows the non-members, which stayed clean
-        assert (row["threshold"], row["fpr_achieved"]) == (clean["threshold"], clean["fpr_achieved"])
+        assert (row.threshold, row.fpr_achieved) == (clean.threshold, clean.fpr_achieved)
     else:
-        assert (row["threshold"], row["fpr_achieved"]) == (both["threshold"], both["fpr_achieved"])
+        assert (row.threshold, row.fpr_achieved) == (both.threshold, both.fpr_achieved)
 
 
 def test_what_cannot_be_had_is_null_with_a_reason(images: pd.DataFrame) -> None:
     only_attacked = run_folder.run(images, attacks=("jpeg50",))
     found = compute_rows(only_attacked, images, run_folder.task(fprs=(0.01, 0.001)))
     where = {"target": "alpha-mini", "nonmember_set": "real"}
-    assert one(found, threshold_kind="matched", fpr_nominal=0.01, **where)["value"] is not None
+    assert one(found, threshold_kind="matched", fpr_nominal=0.01, **where).value is not None
     transfer = one(found, threshold_kind="transfer", fpr_nominal=0.01, **where)
-    assert (transfer["value"], transfer["reason"]) == (None, "no scores under attack 'none'")
+    assert (transfer.value, transfer.reason) == (None, "no scores under attack 'none'")
     refused = one(found, threshold_kind="matched", fpr_nominal=0.001, **where)
     nothing = ("threshold", "value", "low", "high", "fpr_achieved", "fpr_low", "fpr_high")
-    assert all(refused[key] is None for key in nothing)
-    assert refused["reason"] == "FPR 0.001 needs 999 non-members in every set to set a threshold, found 120"
-    json.dumps(found, allow_nan=False)
+    assert all(getattr(refused, key) is None for key in nothing)
+    assert (
+        refused.reason == "FPR 0.1% needs 999 non-members in every set for a threshold; 120 allow no less than 0.826%"
+    )
+    json.dumps([row.model_dump() for row in found], allow_nan=False)
 
 
 def test_a_missing_set_is_named_and_not_pooled_away(scores: pd.DataFrame, images: pd.DataFrame) -> None:
     found = compute_rows(scores, images[images["source"] != "photos"], run_folder.task())
     for name in ("real", "pooled"):
         row = one(found, target="alpha-mini", attack="none", nonmember_set=name, metric="auroc")
-        assert (row["value"], row["reason"]) == (None, "no test images of photos")
-    assert one(found, target="alpha-mini", attack="none", nonmember_set="beta-mini", metric="auroc")["value"] > 0.9
+        assert (row.value, row.reason) == (None, "no test images of photos")
+    assert one(found, target="alpha-mini", attack="none", nonmember_set="beta-mini", metric="auroc").value > 0.9
 
 
 def test_a_score_that_is_not_finite_voids_the_rows_that_need_it(scores: pd.DataFrame, images: pd.DataFrame) -> None:
@@ -174,9 +177,9 @@ def test_a_score_that_is_not_finite_voids_the_rows_that_need_it(scores: pd.DataF
     photo = broken["image_id"].eq("photos/test/0007") & broken["target"].eq("alpha-mini") & broken["attack"].eq("none")
     broken.loc[photo, "score"] = np.nan
     found = compute_rows(broken, images, run_folder.task())
-    voided = [row for row in found if row["reason"]]
-    assert {row["reason"] for row in voided} == {"1 of 120 scores are not finite"}
-    assert {(row["target"], row["attack"], row["nonmember_set"]) for row in voided} == {
+    voided = [row for row in found if row.reason]
+    assert {row.reason for row in voided} == {"1 of 120 scores are not finite"}
+    assert {(row.target, row.attack, row.nonmember_set) for row in voided} == {
         ("alpha-mini", "none", "real"), ("alpha-mini", "none", "pooled"),
     }  # fmt: skip
 
@@ -226,7 +229,7 @@ def test_a_single_target_keeps_the_other_generators_as_non_members(scores: pd.Da
     task = run_folder.task(targets=("beta-mini",), metrics=("auroc",))
     assert isinstance(task, ResultTask)
     found = compute_rows(scores, images, task)
-    assert [(row["target"], row["nonmember_set"]) for row in found] == [
+    assert [(row.target, row.nonmember_set) for row in found] == [
         ("beta-mini", name) for _ in range(2) for name in ("real", "other-generators", "pooled", "alpha-mini")
     ]
 
@@ -248,4 +251,4 @@ def test_precisions_and_parameters_are_never_mixed(
     both = compute_rows(pd.concat([scores, other], ignore_index=True), images, run_folder.task())
     assert len(both) == 2 * len(rows)
     assert [row for row in both if row not in rows] == pick(both, **change)
-    assert len(summarise(both)) == 2 * len(summarise(rows))
+    assert len(lines_of(both)) == 2 * len(lines_of(rows))

@@ -126,7 +126,9 @@ def test_a_rate_out_of_reach_is_refused_beside_one_within() -> None:
     members, nonmembers, calibration = gaussians(6, 2)
     points = tpr_at_fpr(members, nonmembers, {"x": Reference(calibration)}, [0.001, 0.05])["x"]
     assert (points[0].tpr, points[0].fpr, points[0].threshold) == (None, None, None)
-    assert points[0].reason == "FPR 0.001 needs 999 non-members in every set to set a threshold, found 300"
+    assert (
+        points[0].reason == "FPR 0.1% needs 999 non-members in every set for a threshold; 300 allow no less than 0.332%"
+    )
     assert points[1].reason is None
     alone = tpr_at_fpr(members, nonmembers, {"x": Reference(calibration)}, [0.05])["x"][0]
     assert points[1] == alone  # asking for one rate more changes no number
