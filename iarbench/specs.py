@@ -70,6 +70,23 @@ class TaskSpec(BaseModel):
         return self
 
 
+class TaskRecord(BaseModel):
+    """A task as the manifest of a run keeps it, so that its results can be computed again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: int
+    sha256: str
+    """of `text`"""
+    text: str
+    """the YAML as written"""
+    generators: tuple[str, ...]
+    siblings: dict[str, tuple[str, ...]]
+    effective: TaskSpec
+    """what the command line and the image set made of it"""
+
+
 def parse_task(text: str, where: str) -> TaskSpec:
     """The task in a YAML text; `where` names the file in messages.
 

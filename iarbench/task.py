@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from iarbench import content
 from iarbench.models import variants
-from iarbench.specs import TaskSpec, check_task, parse_task, read_text
+from iarbench.specs import TaskRecord, TaskSpec, check_task, parse_task, read_text
 
 if TYPE_CHECKING:
     from iarbench.results.compute import ResultTask
@@ -87,23 +87,22 @@ class Task:
             calibration_split=spec.calibration_split,
         )
 
-    def dump(self) -> dict[str, Any]:
+    def record(self) -> TaskRecord:
         """For the manifest; `Task.restore` reads it back."""
-        return {
-            "name": self.spec.name,
-            "version": self.spec.version,
-            "sha256": self.sha256,
-            "text": self.text,
-            "generators": list(self.generators),
-            "siblings": {name: list(others) for name, others in self.siblings.items()},
-            "effective": self.spec.model_dump(mode="json"),
-        }
+        return TaskRecord(
+            name=self.spec.name,
+            version=self.spec.version,
+            sha256=self.sha256,
+            text=self.text,
+            generators=self.generators,
+            siblings=dict(self.siblings),
+            effective=self.spec,
+        )
 
     @classmethod
-    def restore(cls, dumped: dict[str, Any]) -> Self:
+    def restore(cls, record: TaskRecord) -> Self:
         """The task of a manifest."""
-        siblings = {name: tuple(others) for name, others in dumped.get("siblings", {}).items()}
-        return cls(check_task(dumped["effective"], "manifest"), dumped["text"], tuple(dumped["generators"]), siblings)
+        return cls(record.effective, record.text, record.generators, record.siblings)
 
     def nonmembers(self, target: str) -> set[str]:
         """Sources whose images the target did not make."""

@@ -58,7 +58,7 @@ def test_a_value_from_the_command_line_is_checked_like_the_file() -> None:
 
 def test_a_task_comes_back_from_its_manifest() -> None:
     narrowed = task(targets=["a"], attacks=["jpeg60"])
-    back = Task.restore(narrowed.dump())
+    back = Task.restore(narrowed.record())
     assert back == narrowed
     assert back.sha256 == task().sha256
 
@@ -75,7 +75,7 @@ def test_twins_of_one_tokenizer_are_a_set_of_their_own_but_not_pooled() -> None:
     assert {"photos", "var-d20", "rar-b"} <= sets.keys()
     assert sets["other-generators"] == (("a", "b", "rar-b"),)
     assert sets["pooled"] == (("photos",), ("a", "b", "rar-b"))
-    assert Task.restore(found.dump()).siblings == found.siblings
+    assert Task.restore(found.record()).siblings == found.siblings
 
 
 def test_photographs_weigh_as_much_as_all_other_generators_together() -> None:

@@ -12,90 +12,178 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 import iarbench
 from iarbench import __version__
 from iarbench.errors import UserError
 from iarbench.files import write_text
+from iarbench.harness.leak_checks import Areas
 from iarbench.harness.plan import Plan, Settings
+from iarbench.specs import TaskRecord
 
 PACKAGES = ("torch", "numpy", "pillow", "albumentations", "pyarrow", "pandas", "scipy", "scikit-learn", "safetensors")
 SEEDS = "attacks: sha256(attack name, attack version, image_id); bootstrap: hash of the row's identity; no other seed"
 
 
-def read(root: Path) -> dict[str, Any] | None:
-    """The manifest of a run's folder, None where there is none. Raises UserError when it is damaged."""
+MANIFEST_SCHEMA: Literal[1] = 1
+"""Version of the fields of a manifest."""
+
+ANEW = "delete it and repeat the `iarbench run` command; the scores are used again"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImagesUsed(_Part):
+    """Which images a run is about."""
+
+    set: str
+    """as the user calls it"""
+    fingerprint: str
+    in_set: int
+    used: int
+    limit: int | None = None
+    """at most so many of each source and split"""
+
+
+class OneRun(_Part):
+    """One call of the command; what is None is known only at its end."""
+
+    command: str
+    started: str
+    iarbench: str
+    git: str | None = None
+    python: str
+    packages: dict[str, str | None]
+    hardware: dict[str, Any]
+    ended: str | None = None
+    seconds: float | None = None
+    images_scored: int | None = None
+    """summed over attacks"""
+    device: str | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    compile: bool | None = None
+    peak_memory_mib: int | None = None
+    gpu_peak_memory_mib: int | None = None
+
+
+class Manifest(_Part):
+    """manifest.json of a run's folder."""
+
+    schema_version: Literal[1] = MANIFEST_SCHEMA
+    status: Literal["running", "finished"]
+    task: TaskRecord
+    images: ImagesUsed
+    precision: str
+    weights: dict[str, str]
+    """"target/encoder" -> weights hash"""
+    seeds: str = SEEDS
+    notes: tuple[str, ...]
+    """what was left out, and why"""
+    runs: tuple[OneRun, ...]
+    """every call that filled the folder"""
+    leak_checks: Areas = {}
+    results_key: str | None = None
+    """hash of all that the results follow from"""
+
+
+def read(root: Path) -> Manifest | None:
+    """The manifest of a run's folder, None where there is none. Raises UserError when it cannot be read."""
     path = root / "manifest.json"
     if not path.is_file():
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        _ = found["task"]["name"], found["task"]["version"], found["runs"], found["status"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it and repeat the run") from None
-    return found
+        version = found.get("schema_version", 0)
+        if isinstance(version, int) and version > MANIFEST_SCHEMA:
+            raise UserError(f"{path} was written by a newer iarbench; upgrade this one, or choose another --out")
+        if version != MANIFEST_SCHEMA:
+            raise UserError(f"{path} was written by an older iarbench; {ANEW}")
+        return Manifest.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path} is damaged ({where}: {first['msg']}); {ANEW}") from None
+    except (ValueError, AttributeError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}); {ANEW}") from None
 
 
-def require_same_task(root: Path, plan: Plan) -> dict[str, Any] | None:
+def require_same_task(root: Path, plan: Plan) -> Manifest | None:
     """The manifest already there, if any. Raises UserError when the folder holds another task's run or other files."""
     found = read(root)
     spec = plan.task.spec
-    if found and (found["task"]["name"], found["task"]["version"]) != (spec.name, spec.version):
+    if found and (found.task.name, found.task.version) != (spec.name, spec.version):
         raise UserError(
-            f"{root} holds a run of task {found['task']['name']} version {found['task']['version']}, not of "
+            f"{root} holds a run of task {found.task.name} version {found.task.version}, not of "
             f"{spec.name} version {spec.version}; choose another --out"
         )
-    if not found and root.exists() and (not root.is_dir() or any(root.iterdir())):
+    # Scores without a manifest: it was deleted, as `ANEW` says.
+    if not found and not (root / "scores").is_dir() and root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UserError(f"{root} is not the folder of a run and not empty; choose another --out")
     return found
 
 
-def start(root: Path, plan: Plan, settings: Settings, before: dict[str, Any] | None) -> dict[str, Any]:
+def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None) -> Manifest:
     """Write the manifest of a run that begins; earlier runs that filled the same folder stay listed in it."""
-    now = {
-        "command": shlex.join(["iarbench", *sys.argv[1:]]),
-        "started": _now(),
-        "iarbench": __version__,
-        "git": _git(),
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "hardware": hardware(),
-    }
-    manifest = {
-        "status": "running",
-        "task": plan.task.dump(),
-        "images": {
-            "set": plan.parts[0].about["image_set"],
-            "fingerprint": plan.images.fingerprint,
-            "in_set": len(plan.images),
-            "used": len(plan.index),
-            "limit": settings.limit,
-        },
-        "precision": settings.precision,
-        "weights": plan.weights,
-        "seeds": SEEDS,
-        "notes": list(plan.notes),
-        "runs": [*(before["runs"] if before else []), now],
-    }
+    now = OneRun(
+        command=shlex.join(["iarbench", *sys.argv[1:]]),
+        started=_now(),
+        iarbench=__version__,
+        git=_git(),
+        python=platform.python_version(),
+        packages={name: _version(name) for name in PACKAGES},
+        hardware=hardware(),
+    )
+    manifest = Manifest(
+        status="running",
+        task=plan.task.record(),
+        images=ImagesUsed(
+            set=plan.task.spec.images,
+            fingerprint=plan.images.fingerprint,
+            in_set=len(plan.images),
+            used=len(plan.index),
+            limit=settings.limit,
+        ),
+        precision=settings.precision,
+        weights=plan.weights,
+        notes=plan.notes,
+        runs=(*(before.runs if before else ()), now),
+    )
     write(root, manifest)
     return manifest
 
 
-def write(root: Path, manifest: dict[str, Any]) -> None:
+def write(root: Path, manifest: Manifest) -> None:
     """Write the manifest, all or nothing."""
-    write_text(root / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False)
+    write_text(root / "manifest.json", text + "\n")
 
 
-def finish_run(manifest: dict[str, Any], seconds: float, settings: Settings, images_scored: int) -> None:
-    """Fill in what is known at the end of the latest run."""
-    run = manifest["runs"][-1]
-    run |= {"ended": _now(), "seconds": round(seconds, 3), "images_scored": images_scored}
-    run |= {"device": settings.device, "batch_size": settings.batch_size, "workers": settings.workers}
-    run |= {"compile": settings.compile}
-    run |= {"peak_memory_mib": peak_memory(), "hardware": hardware()}
+def finished(
+    manifest: Manifest, seconds: float, settings: Settings, images_scored: int, leak_checks: Areas, results_key: str
+) -> Manifest:
+    """The manifest with what is known at the end of its latest run."""
+    now = {
+        "ended": _now(),
+        "seconds": round(seconds, 3),
+        "images_scored": images_scored,
+        "device": settings.device,
+        "batch_size": settings.batch_size,
+        "workers": settings.workers,
+        "compile": settings.compile,
+        "peak_memory_mib": peak_memory(),
+        "hardware": hardware(),
+    }
     if settings.device.startswith("cuda"):
-        run["gpu_peak_memory_mib"] = round(sys.modules["torch"].cuda.max_memory_allocated() / 2**20)
+        now["gpu_peak_memory_mib"] = round(sys.modules["torch"].cuda.max_memory_allocated() / 2**20)
+    runs = (*manifest.runs[:-1], manifest.runs[-1].model_copy(update=now))
+    end = {"status": "finished", "runs": runs, "leak_checks": leak_checks, "results_key": results_key}
+    return manifest.model_copy(update=end)
 
 
 def hardware() -> dict[str, Any]:

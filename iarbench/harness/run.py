@@ -24,11 +24,17 @@ from iarbench.harness.store import remove_leftovers
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.progress import Progress, duration
+from iarbench.results.rows import ROW_SCHEMA
 from iarbench.specs import read_text
 from iarbench.task import Task
 
 if TYPE_CHECKING:
+    from iarbench.harness.manifest import Manifest, OneRun
     from iarbench.results.rows import Row
+
+
+RESULTS = ("images.parquet", "parts.txt", "results.jsonl", "results.png")
+"""What a run leaves beside its scores and manifest.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +77,16 @@ def run(plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sy
     """
     before = manifests.require_same_task(root, plan)
     missing = plan.missing(root)
-    finished = before is not None and before["status"] == "finished" and before.get("results_key") == _results_key(plan)
-    if before and finished and not missing and (root / "results.jsonl").is_file():
+    if before and not missing and _is_whole(root, before, plan):
         return _stored(plan.task, root, before)
     remove_leftovers(root)
     began = time.monotonic()
     manifest = manifests.start(root, plan, settings, before)
     settings = _execute(missing, plan, root, settings, progress) if missing else settings
     outcome = _conclude(plan, root)
-    manifests.finish_run(manifest, time.monotonic() - began, settings, _count(missing))
-    manifest |= {"status": "finished", "leak_checks": outcome.leak_checks, "results_key": _results_key(plan)}
-    manifests.write(root, manifest)
+    seconds = time.monotonic() - began
+    end = manifests.finished(manifest, seconds, settings, _count(missing), outcome.leak_checks, _results_key(plan))
+    manifests.write(root, end)
     return outcome
 
 
@@ -103,14 +108,14 @@ def outline(plan: Plan, root: Path) -> dict[str, Any]:
         "parts_done": len(plan.parts) - todo,
         "images_to_score": _count(missing),
         "scores_to_compute": sum(len(job.chunk.image_ids) * len(job.cells) for job in missing),
-        "estimate": _estimate(_count(missing), before["runs"] if before else []),
+        "estimate": _estimate(_count(missing), before.runs if before else ()),
     }
 
 
-def _estimate(images: int, runs: list[dict[str, Any]]) -> str:
+def _estimate(images: int, runs: Sequence[OneRun]) -> str:
     if not images:
         return "nothing to compute"
-    speeds = [run["images_scored"] / run["seconds"] for run in runs if run.get("images_scored")]
+    speeds = [run.images_scored / run.seconds for run in runs if run.images_scored and run.seconds]
     if not speeds:
         return "unknown until some images have been scored here; add --limit 20 for a first look"
     return f"about {duration(images / speeds[-1])}, as fast as the last time"
@@ -127,12 +132,14 @@ def recompute(root: Path) -> Outcome:
     manifest = manifests.read(root)
     if manifest is None:
         raise UserError(f"{root}: no run here; give the folder that `iarbench run --out` wrote")
-    if manifest["status"] != "finished":
-        raise UserError(f"{root}: the run is not finished; repeat it: {manifest['runs'][-1]['command']}")
-    task = Task.restore(manifest["task"])
+    if manifest.status != "finished":
+        raise UserError(f"{root}: the run is not finished; repeat it: {manifest.runs[-1].command}")
+    if lacking := [name for name in RESULTS[:2] if not (root / name).is_file()]:
+        raise UserError(f"{root} lacks {lacking[0]}; repeat the run, which writes it anew: {manifest.runs[-1].command}")
+    task = Task.restore(manifest.task)
     parts = read_text(root / "parts.txt").splitlines()
     rows = compute_rows(load_scores(root, parts), load_index(root), task.result_task())
-    return Outcome(task, rows, manifest["leak_checks"])
+    return Outcome(task, rows, manifest.leak_checks)
 
 
 def _execute(missing: Sequence[Job], plan: Plan, root: Path, settings: Settings, progress: TextIO | None) -> Settings:
@@ -163,10 +170,16 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     return Outcome(plan.task, rows, check_leaks(plan))
 
 
-def _stored(task: Task, root: Path, manifest: dict[str, Any]) -> Outcome:
+def _stored(task: Task, root: Path, manifest: Manifest) -> Outcome:
     from iarbench.results.rows import read_rows
 
-    return Outcome(task, read_rows(root / "results.jsonl"), manifest["leak_checks"])
+    return Outcome(task, read_rows(root / "results.jsonl"), manifest.leak_checks)
+
+
+def _is_whole(root: Path, manifest: Manifest, plan: Plan) -> bool:
+    """Whether everything that a run leaves is there and follows from this plan."""
+    current = manifest.status == "finished" and manifest.results_key == _results_key(plan)
+    return current and all((root / name).is_file() for name in RESULTS)
 
 
 def _count(jobs: Sequence[Job]) -> int:
@@ -175,6 +188,7 @@ def _count(jobs: Sequence[Job]) -> int:
 
 def _results_key(plan: Plan) -> str:
     """Hash of all that the results follow from."""
-    task = plan.task.dump()
-    whole = [__version__, task["effective"], task["generators"], plan.images.fingerprint, [p.path for p in plan.parts]]
+    task = plan.task.record()
+    asked = [task.effective.model_dump(mode="json"), task.generators, task.siblings]
+    whole = [__version__, ROW_SCHEMA, asked, plan.images.fingerprint, [part.path for part in plan.parts]]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

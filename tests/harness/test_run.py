@@ -221,9 +221,50 @@ def test_an_unfinished_run_has_no_report(toy_family: Toys, tmp_path: Path, capsy
     (out / "manifest.json").write_text(json.dumps(manifest | {"status": "running"}))
     assert main(["report", str(out)]) == 2
     assert f"{out}: the run is not finished; repeat it: iarbench" in capsys.readouterr().err
-    (out / "manifest.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "manifest.json is damaged (Expecting"),
+        ("[]", "manifest.json is damaged ('list' object"),
+        ('{"status": "finished"}', "manifest.json was written by an older iarbench"),
+        ('{"schema_version": 1, "status": "done"}', "manifest.json is damaged (status: Input should be"),
+        ('{"schema_version": 9}', "manifest.json was written by a newer iarbench; upgrade this one, or choose"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_one_line_and_what_it_says_helps(
+    toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    out, few = tmp_path / "o", ("--limit", "2", "--detector", "quantloss", "--attack", "none")
+    before = run(toy_family, out, *few)
+    (out / "manifest.json").write_text(text)
+    capsys.readouterr()
     assert main(["report", str(out)]) == 2
-    assert "manifest.json is damaged" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert message.endswith("choose") or line.endswith(
+        "; delete it and repeat the `iarbench run` command; the scores are used again"
+    )
+    (out / "manifest.json").unlink()
+    pd.testing.assert_series_equal(run(toy_family, out, *few), before)
+    assert json.loads((out / "manifest.json").read_text())["runs"][-1]["images_scored"] == 0
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "results.png", "images.parquet", "parts.txt"])
+def test_a_result_that_was_deleted_is_written_again(
+    toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    out, few = tmp_path / "o", ("--limit", "2", "--detector", "quantloss", "--attack", "none")
+    run(toy_family, out, *few)
+    before = (out / name).read_bytes()
+    (out / name).unlink()
+    capsys.readouterr()
+    if name in ("images.parquet", "parts.txt"):
+        assert main(["report", str(out)]) == 2
+        assert f"{out} lacks {name}; repeat the run, which writes it anew: iarbench" in capsys.readouterr().err
+    run(toy_family, out, *few)
+    assert (out / name).read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(
