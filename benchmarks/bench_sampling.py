@@ -1,4 +1,5 @@
-"""Transformer sampling with the key-value cache against recomputing the whole prefix at every step or scale.
+"""Transformer sampling with the key-value cache against recomputing the whole prefix at every step or scale, and in
+float64 against float32.
 
     python benchmarks/bench_sampling.py [--batch N] [--family FILE.yaml ...]
 
@@ -62,6 +63,8 @@ def measure(variant: Variant, batch: int) -> dict[str, object]:
         return generator.sample_tokens(given, Streams(range(batch)), **generator.sampling)
 
     cached, tokens = seconds(sample)
+    wide_generator = generator_of(variant).double()
+    wide, exact = seconds(lambda: wide_generator.sample_tokens(given, Streams(range(batch)), **wide_generator.sampling))
     forget(generator.transformer)
     plain, same = seconds(sample)
     return {
@@ -70,6 +73,9 @@ def measure(variant: Variant, batch: int) -> dict[str, object]:
         "cached_ms_per_image": round(1000 * cached / batch, 2),
         "uncached_ms_per_image": round(1000 * plain / batch, 2),
         "ratio_uncached_to_cached": round(plain / cached, 2),
+        "float64_ms_per_image": round(1000 * wide / batch, 2),
+        "ratio_float64_to_float32": round(wide / cached, 2),
+        "images_of_other_tokens_in_float64": int((tokens != exact).any(1).sum()),
         "share_of_tokens_equal": round((tokens == same).float().mean().item(), 4),
     }
 

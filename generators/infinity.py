@@ -75,7 +75,7 @@ class InfinityTokenizer(Tokenizer):
         return solve(self.quantizer, features.float(), solver)
 
     def lookup(self, tokens: Tensor) -> Tensor:
-        return self.quantizer.lookup(tokens)
+        return self.quantizer.lookup(tokens, self.decoder.conv_in.weight.dtype)
 
     def released_key(self, name: str) -> str | None:
         """Our name of a released tensor, whether or not its convolutions and norms are wrapped in a module."""
@@ -316,7 +316,7 @@ class Infinity(Generator):
     def encode_text(self, conditions: TextFeatures | Sequence[str]) -> TextFeatures:
         """Prompts as features on the transformer's device."""
         text = conditions if isinstance(conditions, TextFeatures) else self.text_encoder(conditions)
-        return TextFeatures(text.features.to(self.transformer.cfg_uncond.device), text.lengths)
+        return TextFeatures(text.features.to(self.transformer.cfg_uncond), text.lengths)
 
     def sample_tokens(
         self,
@@ -333,7 +333,7 @@ class Infinity(Generator):
         cond = model.condition(text.join(model.without_text(text)))
         cache, last = KVCache(), len(quantizer.sides) - 1
         inputs = text.features.new_empty(2 * len(text), 0, quantizer.dim)
-        f_hat, start, tokens = torch.zeros((), device=inputs.device), 0, []
+        f_hat, start, tokens = torch.zeros((), dtype=inputs.dtype, device=inputs.device), 0, []
         for scale, side in enumerate(quantizer.sides):
             prompted, null = model.step(inputs, cond, start, cache).chunk(2)
             guided = cfg * prompted + (1 - cfg) * null
@@ -341,7 +341,7 @@ class Infinity(Generator):
                 trace.append(guided)
             bits = streams.draw(filter_logits(guided, tau, top_k, top_p)).bool()
             tokens.append(quantizer.pack(bits))
-            f_hat = f_hat + quantizer.upsampled(bits, scale)
+            f_hat = f_hat + quantizer.upsampled(bits, scale, inputs.dtype)
             start += side * side
             if scale < last:
                 inputs = quantizer.next_input(f_hat, scale + 1).repeat(2, 1, 1)

@@ -255,11 +255,11 @@ class RARTransformer(nn.Module):
 
 
 def guidance_schedule(scale: float, power: float, length: int) -> Tensor:
-    """Guidance weight of each of ``length`` steps, float32 (length,): from 1 along a cosine towards ``scale``.
+    """Guidance weight of each of ``length`` steps, float64 (length,): from 1 along a cosine towards ``scale``.
 
     ``power`` bends the rise towards the end; 0 gives ``scale`` throughout. The last step stays short of ``scale``.
     """
-    progress = (torch.arange(length) / length) ** power
+    progress = (torch.arange(length).double() / length) ** power
     return (scale - 1) * (1 - torch.cos(torch.pi * progress)) / 2 + 1
 
 

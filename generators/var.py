@@ -241,7 +241,7 @@ class VAR(Generator):
         model, quantizer = self.transformer, self.tokenizer.quantizer
         classes = torch.cat([conditions, torch.full_like(conditions, model.null_class)])
         cache, n, last = KVCache(), len(conditions), len(model.patch_nums) - 1
-        f_hat, inputs, start = None, torch.zeros(2 * n, 0, quantizer.embedding.embedding_dim, device=classes.device), 0
+        f_hat, inputs, start = None, model.pos_start.new_zeros(2 * n, 0, quantizer.embedding.embedding_dim), 0
         tokens = []
         for scale, side in enumerate(model.patch_nums):
             cond, null = model.step(inputs, classes, start, cache).chunk(2)

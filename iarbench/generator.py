@@ -66,6 +66,14 @@ class Generator(ABC):
     def training_progress(self, progress: float) -> None:  # noqa: B027 - most families have nothing to anneal
         """Told before every training step how much of the training is over, 0 to 1; a family may anneal something."""
 
+    def double(self) -> Generator:
+        """This generator, brought to float64: rounding then decides no token and no grey level, so that images are the
+        same whatever the batch size, the number of threads and the processor.
+        """
+        self.tokenizer.double()
+        self.transformer.double()
+        return self
+
     @torch.inference_mode()
     def sample(self, conditions: Any, seeds: Sequence[int]) -> Sample:
         """One image a condition; image i depends on ``conditions[i]`` and ``seeds[i]``, not on the batch.

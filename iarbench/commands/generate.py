@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 EXAMPLES = """  iarbench generate --generator llamagen-mini --count 300 --grid llamagen.png --out sets/llamagen
   iarbench generate --generator var-mini --count 5000 --split train --out sets/var-train
   iarbench generate --generator var-d16 --sampling release --weights ~/weights --device cuda --count 1000 --out sets/d16
-An image depends on its id (generator/split/number) and --seed alone, never on the batch.
+An image depends on its id (generator/split/number) and --seed alone, never on the batch. The minis are sampled in
+float64: their images are the same on any machine. Larger models' may differ by a grey level between processors.
 """
 
 
@@ -43,13 +44,13 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.images.contact_sheet import contact_sheet
     from iarbench.images.image_set import ImageSet
     from iarbench.models import variants
-    from iarbench.models.loading import load_generator
+    from iarbench.models.loading import load_sampler
     from iarbench.models.sample_images import make_records
 
     device, weights = resolve_device(args.device), options.weights_folder(args)
     variant = variants.get(args.generator)
     conditions = _conditions(args, variant)
-    generator = load_generator(args.generator, device, weights, args.sampling)
+    generator = load_sampler(args.generator, device, weights, args.sampling)
     records = make_records(
         generator,
         args.generator,

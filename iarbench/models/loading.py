@@ -93,6 +93,15 @@ def load_generator(
     return family_class(variant)(tokenizer, transformer, variant.sampling[sampling])
 
 
+def load_sampler(
+    name: str, device: str = "cpu", weights_dir: Path | None = None, sampling: str = "default"
+) -> Generator:
+    """A generator as :func:`load_generator` gives it, in the precision that its images are made in."""
+    generator = load_generator(name, device, weights_dir, sampling)
+    wide = variants.get(name).sampling_precision == "float64" and device != "mps"  # Apple GPUs have no float64
+    return generator.double() if wide else generator
+
+
 def _fill(module: nn.Module, variant: Variant, part: str, weights_dir: Path | None) -> None:
     path = locate(variant, part, weights_dir)
     wrappers = variant.files[part].wrappers if part in variant.files else ()

@@ -64,6 +64,8 @@ class Variant(BaseModel):
     files: dict[str, WeightFile]
     sampling: dict[str, dict[str, Any]]
     """named sampling settings; ``default`` is used unless another is asked for"""
+    sampling_precision: Literal["float32", "float64"] = "float32"
+    """what its images are made in; float64 makes the same ones on any machine, at two to three times the cost"""
     conditions: Literal["class", "text"] = "class"
     """whether a condition is a class number or a prompt"""
     classes: tuple[str, ...] | None = None

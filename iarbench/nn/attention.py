@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iarbench.nn.precision import at_least_float32
+
 
 class KVCache:
     """Keys and values (B, heads, positions, head_dim) of the positions seen so far, one pair a layer."""
@@ -31,7 +33,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
+        wide = at_least_float32(x)
         return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(x) * self.weight
 
 
@@ -52,15 +54,15 @@ def rotary_2d(rows: Tensor, columns: Tensor, head_dim: int, base: float) -> tupl
     """Cosines and sines (L, head_dim/2) of positions given by ``rows`` and ``columns`` (L,).
 
     The first half of the channel pairs turns with the row, the second with the column; within each half pair j has
-    frequency base^(-2j / (head_dim/2)).
+    frequency base^(-2j / (head_dim/2)). Computed in float64, whose rounding no processor's own cosine shows in float32.
     """
     half = head_dim // 2
-    frequencies = base ** (-torch.arange(0, half, 2)[: half // 2].float() / half)
-    angles = torch.cat([rows.float()[:, None] * frequencies, columns.float()[:, None] * frequencies], dim=-1)
-    return angles.cos(), angles.sin()
+    frequencies = base ** (-torch.arange(0, half, 2)[: half // 2].double() / half)
+    angles = torch.cat([rows[:, None] * frequencies, columns[:, None] * frequencies], dim=-1)
+    return angles.cos().float(), angles.sin().float()
 
 
 def rotate_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate adjacent channel pairs of x (..., L, head_dim) by angles given as ``cos`` and ``sin`` (L, head_dim/2)."""
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    even, odd = at_least_float32(x).unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack([even * cos - odd * sin, odd * cos + even * sin], dim=-1).flatten(-2).type_as(x)

@@ -61,10 +61,10 @@ class BinaryQuantizer:
         """Tokens (B, L) to one (B, n*n) tensor a scale."""
         return list(torch.split(tokens, [n * n for n in self.sides], dim=1))
 
-    def upsampled(self, bits: Tensor, scale: int) -> Tensor:
-        """Codes of one scale's bits (B, n*n, dim), enlarged to (B, dim, side, side)."""
+    def upsampled(self, bits: Tensor, scale: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Codes of one scale's bits (B, n*n, dim), enlarged to (B, dim, side, side), in ``dtype``."""
         n = self.sides[scale]
-        codes = torch.where(bits, 1.0, -1.0).transpose(1, 2).reshape(len(bits), self.dim, n, n) / math.sqrt(self.dim)
+        codes = bits.to(dtype).mul(2).sub(1).transpose(1, 2).reshape(len(bits), self.dim, n, n) / math.sqrt(self.dim)
         return sampled(codes, self.sides[-1])
 
     def reduced(self, features: Tensor, scale: int) -> Tensor:
@@ -100,16 +100,16 @@ class BinaryQuantizer:
         steps = list(self.walk(features))
         return torch.cat([step.tokens for step in steps], dim=1), steps[-1].f_hat
 
-    def cumulative(self, tokens: Tensor) -> Iterator[Tensor]:
+    def cumulative(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
         """The sum of codes (B, dim, side, side) after each scale of tokens (B, L)."""
-        f_hat = torch.zeros((), device=tokens.device)
+        f_hat = torch.zeros((), dtype=dtype, device=tokens.device)
         for scale, part in enumerate(self.split(tokens)):
-            f_hat = f_hat + self.upsampled(self.unpack(part), scale)
+            f_hat = f_hat + self.upsampled(self.unpack(part), scale, dtype)
             yield f_hat
 
-    def lookup(self, tokens: Tensor) -> Tensor:
+    def lookup(self, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Summed codes (B, dim, side, side) of tokens (B, L)."""
-        *_, f_hat = self.cumulative(tokens)
+        *_, f_hat = self.cumulative(tokens, dtype)
         return f_hat
 
     def next_scale_inputs(self, sums: Iterable[Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from iarbench.errors import UserError
+from iarbench.nn.precision import at_least_float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class ByteEncoder(nn.Module):
         x = x[None]
         for layer in self.layers:
             x = layer(x)
-        return x[0].float()
+        return at_least_float32(x[0])
 
 
 class T5Encoder:

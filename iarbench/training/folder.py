@@ -19,7 +19,17 @@ from iarbench.models.variants import Variant, read_family
 from iarbench.models.weights import sha256_file
 
 #: what a description takes over from the variant it was modelled on
-INHERITED = ("code", "image_size", "conditions", "tokenizer", "transformer", "sampling", "licence", "citation")
+INHERITED = (
+    "code",
+    "image_size",
+    "conditions",
+    "tokenizer",
+    "transformer",
+    "sampling",
+    "sampling_precision",
+    "licence",
+    "citation",
+)
 
 
 def start_folder(folder: Path, name: str, like: Variant, **tokenizer: Any) -> None:

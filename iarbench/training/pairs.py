@@ -11,7 +11,7 @@ from torch import Tensor
 
 from iarbench.generator import to_uint8
 from iarbench.images.image_set import ImageSet
-from iarbench.models.loading import load_generator
+from iarbench.models.loading import load_sampler
 from iarbench.models.sample_images import make_records
 from iarbench.models.variants import Variant
 from iarbench.progress import Progress
@@ -33,7 +33,7 @@ class Pairs:
 def own_pairs(variant: Variant, count: int, folder: Path, device: str, weights_dir: Path | None) -> Pairs:
     """``count`` images of the split "train", whose seeds no evaluation set shares; made once, in ``folder``."""
     if not folder.is_dir():
-        generator = load_generator(variant.name, device, weights_dir)
+        generator = load_sampler(variant.name, device, weights_dir)
         records = make_records(generator, variant.name, "train", count, variant.every_condition)
         ImageSet.write(records, folder)
     pixels = torch.empty(count, variant.image_size, variant.image_size, 3, dtype=torch.uint8)
