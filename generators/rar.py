@@ -272,6 +272,7 @@ class RAR(Generator):
     tokenizer_class = RARTokenizer
     transformer_class = RARTransformer
     random_ratio: float = 0.0
+    settled_from = 0.75  # see training_progress
 
     @classmethod
     def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:

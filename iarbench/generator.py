@@ -33,6 +33,8 @@ class Generator(ABC):
     tokenizer_class: ClassVar[type[Tokenizer]]
     transformer_class: ClassVar[type[nn.Module]]
     trains_on_features: ClassVar[bool] = False
+    #: fraction of the training after which nothing is annealed any more and the held-out loss says what it will be
+    settled_from: ClassVar[float] = 0.0
 
     def __init__(self, tokenizer: Tokenizer, transformer: nn.Module, sampling: Mapping[str, Any]) -> None:
         self.tokenizer: Any = tokenizer

@@ -16,14 +16,14 @@ class Progress:
 
     Args:
         label: what is being done.
-        total: how many units there are.
+        total: how many units there are; None where only the time that is left is known.
         start: how many of them an earlier run has done; they count as done, not as fast.
         unit: what is counted.
         stream: where to write; None writes nothing.
     """
 
     def __init__(
-        self, label: str, total: int, start: int = 0, unit: str = "images", stream: TextIO | None = sys.stderr
+        self, label: str, total: int | None, start: int = 0, unit: str = "images", stream: TextIO | None = sys.stderr
     ) -> None:
         self.label, self.total, self.start, self.done, self.unit, self.stream = label, total, start, start, unit, stream
         self._terminal = stream is not None and stream.isatty()
@@ -44,20 +44,24 @@ class Progress:
         with self._lock:
             self.show(self.done + more)
 
-    def show(self, done: int, **numbers: float) -> None:
-        """Set the count, and show it with the ``numbers``, not too often."""
+    def show(self, done: int, left: float | None = None, **numbers: float) -> None:
+        """Set the count, and show it with the ``numbers``, not too often; ``left``: seconds, where they are known."""
         self.done, now = done, time.monotonic()
-        if now - self._shown >= (0.1 if self._terminal else EVERY) or done >= self.total:
+        over = left == 0 if self.total is None else done >= self.total
+        if now - self._shown >= (0.1 if self._terminal else EVERY) or over:
             self._shown = now
-            self._line(now - self._began, numbers)
-            if done >= self.total:
+            self._line(now - self._began, left, numbers)
+            if over:
                 self.__exit__()
 
-    def _line(self, elapsed: float, numbers: dict[str, float]) -> None:
+    def _line(self, elapsed: float, left: float | None, numbers: dict[str, float]) -> None:
         rate = (self.done - self.start) / max(elapsed, 1e-9)
-        left = "0 s" if self.done >= self.total else duration((self.total - self.done) / rate) if rate else "unknown"
+        if left is None and self.total is not None and (rate or self.done >= self.total):
+            left = max(self.total - self.done, 0) / max(rate, 1e-9)
+        count = f"{self.done}" if self.total is None else f"{self.done}/{self.total}"
         values = "".join(f"  {key} {value:.4g}" for key, value in numbers.items())
-        line = f"{self.label} {self.done}/{self.total} {self.unit}{values}  {_speed(rate)} {self.unit}/s  {left} left"
+        line = f"{self.label} {count} {self.unit}{values}  {_speed(rate)} {self.unit}/s  "
+        line += f"{'unknown' if left is None else duration(left)} left"
         if self._terminal:
             self._write("\r" + line.ljust(self._width))
             self._width = len(line)

@@ -12,7 +12,7 @@ EXAMPLES = """  iarbench finetune --generator llamagen-mini --out encoders/
   iarbench finetune --generator llamagen-mini --augment --out encoders/
   iarbench run --target llamagen-mini --encoder inverse --weights encoders/
 Training images come from the split "train", whose seeds no evaluation set shares.
-The same command again continues from the last epoch.
+Re-run the same command to resume.
 """
 
 
@@ -32,8 +32,11 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "--tokens-of", type=Path, metavar="PARQUET", help="also train on images decoded from these pictures' tokens"
     )
-    parser.add_argument("--epochs", type=options.positive, help="default from the recipe")
-    parser.add_argument("--lr", type=float, help="learning rate; default from the recipe")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=options.positive, help="default from the recipe")
+    length.add_argument("--minutes", type=options.above_zero, help="train for so long in place of --epochs")
+    parser.add_argument("--batch-size", type=options.positive, metavar="N", help="default from the recipe")
+    parser.add_argument("--lr", type=options.above_zero, help="learning rate; default from the recipe")
     options.add_device(parser)
     options.add_weights(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
@@ -63,7 +66,13 @@ def execute(args: argparse.Namespace) -> int:
     tokenizer = load_tokenizer(variant, weights_dir=weights).to(device)
     if args.tokens_of:
         pairs = pairs.join(pairs_of_pictures(tokenizer, load_parquet(args.tokens_of, variant.image_size).pixels))
-    asked = {key: value for key, value in (("epochs", args.epochs), ("lr", args.lr)) if value is not None}
+    numbers = {
+        "epochs": args.epochs,
+        "seconds": args.minutes and 60 * args.minutes,
+        "batch": args.batch_size,
+        "lr": args.lr,
+    }
+    asked = {key: value for key, value in numbers.items() if value is not None}
     recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"

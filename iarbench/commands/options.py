@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,21 @@ def not_negative(text: str) -> int:
     return _whole(text, 0)
 
 
+def number(text: str) -> float:
+    """A number from 0, for argparse."""
+    return _number(text, "a number from 0", lambda value: value >= 0)
+
+
+def above_zero(text: str) -> float:
+    """A number above 0, for argparse."""
+    return _number(text, "a number above 0", lambda value: value > 0)
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1, for argparse."""
+    return _number(text, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+
+
 def say(text: str, quiet: bool = False) -> None:
     """A line on standard error, for what is not the result."""
     if not quiet:
@@ -135,6 +151,16 @@ def _whole(text: str, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
     return int(text)
+
+
+def _number(text: str, allowed: str, fits: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and fits(value)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {allowed}")
+    return value
 
 
 def mapping(text: str) -> dict[str, Any]:

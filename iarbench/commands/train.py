@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from iarbench.commands import options
+from iarbench.errors import UserError
 
 if TYPE_CHECKING:
+    from iarbench.models.variants import Variant
     from iarbench.tokenizer import Tokenizer
     from iarbench.training.data import TrainingImages
 
 R = TypeVar("R")
 
-EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/
-  iarbench train transformer --name mine --images train.parquet --out mine/
+EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/ --minutes 30
+  iarbench train transformer --name mine --images train.parquet --out mine/ --minutes 30
   iarbench train transformer --name mine --images train.parquet --out mine/ --labels 3,17,42
   iarbench train decoder     --like llamagen-mini --name small --images train.parquet --out small/ \\
       --decoder '{ch: 8, ch_mult: [1, 1, 4, 4], num_res_blocks: 1}'
   IARBENCH_GENERATORS=mine iarbench generate --generator mine --count 64 --out made/
-The same command again continues from the last checkpoint in --out.
+Re-run the same command to resume. Numbers that are not given are those that --like was trained with.
 """
 
 
 #: how many pictures a teacher paints for a smaller decoder to copy
 PAINTED = 12_000
+#: fraction of --minutes that a tokenizer or decoder spends on its first phase, where it has a second one
+FIRST_PHASE = 0.84
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
@@ -45,17 +51,36 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--decoder", type=options.mapping, help="sizes in which the new decoder differs (decoder)")
     parser.add_argument("--labels", help="train the transformer on these labels only, comma-separated")
     parser.add_argument("--class-names", help="names of these labels in their order, comma-separated; default: numbers")
-    parser.add_argument("--steps", type=options.positive, help="batches to train on; default from the recipe")
-    parser.add_argument(
-        "--adversarial-steps", type=options.not_negative, help="batches of the second phase of a tokenizer; 0 skips it"
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=options.positive, help="batches to train on")
+    length.add_argument(
+        "--minutes", type=options.above_zero, help="train for so long in place of --steps, all runs together"
     )
-    parser.add_argument("--isotropy", type=float, help="how strongly codes are to spread over all directions; 0")
     parser.add_argument(
-        "--isotropy-window", type=options.positive, help="side of the square of positions it is taken over; 1"
+        "--adversarial-steps",
+        type=options.not_negative,
+        help="batches of the second phase of a tokenizer or decoder; 0 skips it, also with --minutes",
     )
-    parser.add_argument("--isotropy-variance", type=float, help="variance it asks of every feature; 1")
+    parser.add_argument("--batch-size", type=options.positive, metavar="N", help="images in a batch")
+    parser.add_argument("--lr", type=options.above_zero, help="highest learning rate (of the first phase)")
     parser.add_argument("--warm-start", action="store_true", help="begin with the weights of --like (tokenizer)")
-    parser.add_argument("--latent-weight", type=float, help="how much a decoder is to show all that tokens say; 0")
+    tokenizer = parser.add_argument_group("tokenizer")
+    tokenizer.add_argument("--commitment", type=options.number, help="weight of the pull of features to their codes")
+    tokenizer.add_argument("--isotropy", type=options.number, help="how strongly codes spread over all directions")
+    tokenizer.add_argument(
+        "--isotropy-window", type=options.positive, help="side of the square of positions that isotropy is taken over"
+    )
+    tokenizer.add_argument("--isotropy-variance", type=options.above_zero, help="variance it asks of every feature")
+    tokenizer.add_argument(
+        "--latent-weight", type=options.number, help="how strongly decoded images must be read back to their codes"
+    )
+    tokenizer.add_argument(
+        "--latent-from", type=options.fraction, metavar="FRACTION", help="of the training after which they must"
+    )
+    transformer = parser.add_argument_group("transformer")
+    transformer.add_argument(
+        "--views", type=options.positive, help="versions of each image, mirrored and zoomed, that it is trained on"
+    )
     options.add_device(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
@@ -65,7 +90,6 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from iarbench.device import resolve_device
-    from iarbench.errors import UserError
     from iarbench.models import variants
     from iarbench.nn.memory import keep_freed_memory
     from iarbench.training import folder
@@ -90,8 +114,23 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recipe(kind: type[R], **given: Any) -> R:
-    return kind(**{key: value for key, value in given.items() if value is not None})
+def _recipe(kind: type[R], own: Mapping[str, Any], **given: Any) -> R:
+    """The recipe with the numbers of the generator's description, ``own``, and those ``given`` on the command line."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(own) - known):
+        raise UserError(
+            f"training: {unknown[0]!r} is no number of a {kind.__name__}; it has: {', '.join(sorted(known))}"
+        )
+    return kind(**{**own, **{key: value for key, value in given.items() if value is not None}})
+
+
+def _seconds(args: argparse.Namespace, fraction: float = 1.0) -> float | None:
+    """The part of --minutes that is a phase's, in seconds; None without --minutes."""
+    return None if args.minutes is None else 60 * args.minutes * fraction
+
+
+def _first_phase(args: argparse.Namespace) -> float:
+    return 1.0 if args.adversarial_steps == 0 else FIRST_PHASE
 
 
 def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
@@ -106,41 +145,60 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
 
     began = time.monotonic()
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
+    variant = folder.open_folder(args.out, args.name)
+    tokenizer = build_tokenizer(variant).to(args.device)
     if args.warm_start:
         tokenizer.load_state_dict(load_tokenizer(variants.get(args.like)).state_dict())
     first = _recipe(
         ReconstructionRecipe,
+        variant.training.get("tokenizer", {}),
         steps=args.steps,
+        seconds=_seconds(args, _first_phase(args)),
+        batch=args.batch_size,
+        lr=args.lr,
+        commitment=args.commitment,
         isotropy=args.isotropy,
         isotropy_window=args.isotropy_window,
         isotropy_variance=args.isotropy_variance,
         latent_weight=args.latent_weight,
+        latent_from=args.latent_from,
     )
-    train_reconstruction(tokenizer, images.pixels, first, args.out / "checkpoints" / f"{args.name}-reconstruction.pt")
+    steps = train_reconstruction(
+        tokenizer, images.pixels, first, args.out / "checkpoints" / f"{args.name}-reconstruction.pt"
+    )
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
-    sharpened = _sharpen(args, tokenizer, images)
+    sharpened = _sharpen(args, variant, tokenizer, images)
     quality = tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000])
     count_usage(tokenizer, images.pixels[:20000])
     card = {
         "images": len(images.pixels),
         "parameters": sum(p.numel() for p in tokenizer.parameters()),
-        "recipe": {"reconstruction": first.__class__.__name__, "steps": first.steps, "adversarial": sharpened},
+        "recipe": {"reconstruction": {**asdict(first), "steps": steps}, "adversarial": sharpened},
         "seconds": round(time.monotonic() - began),
         **quality,
     }
     return folder.add_weights(args.out, args.name, "tokenizer", tokenizer.state_dict(), card)
 
 
-def _sharpen(args: argparse.Namespace, tokenizer: Tokenizer, images: TrainingImages) -> int:
-    """The phase against a discriminator, where it is asked for; returns how many batches it had."""
+def _sharpen(
+    args: argparse.Namespace, variant: Variant, tokenizer: Tokenizer, images: TrainingImages
+) -> dict[str, Any] | None:
+    """The phase against a discriminator, where it is asked for: its numbers for the card."""
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
 
-    recipe = _recipe(AdversarialRecipe, steps=args.adversarial_steps, latent_weight=args.latent_weight)
-    if recipe.steps:
-        train_adversarial(tokenizer, images.pixels, recipe, args.out / "checkpoints" / f"{args.name}-adversarial.pt")
-    return recipe.steps
+    recipe = _recipe(
+        AdversarialRecipe,
+        variant.training.get("adversarial", {}),
+        steps=args.adversarial_steps,
+        seconds=_seconds(args, 1 - FIRST_PHASE),
+        batch=args.batch_size,
+        latent_weight=args.latent_weight,
+    )
+    if not recipe.steps:
+        return None
+    state = args.out / "checkpoints" / f"{args.name}-adversarial.pt"
+    return {**asdict(recipe), "steps": train_adversarial(tokenizer, images.pixels, recipe, state)}
 
 
 def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
@@ -156,14 +214,22 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
     teacher = load_generator(args.like, args.device)
     pairs = pairs_of_pictures(teacher.tokenizer, images.pixels[:PAINTED])
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(folder.open_folder(args.out, args.name)).to(args.device)
+    variant = folder.open_folder(args.out, args.name)
+    tokenizer = build_tokenizer(variant).to(args.device)
     kept = {k: v for k, v in teacher.tokenizer.state_dict().items() if not k.startswith("decoder.")}
     tokenizer.load_state_dict({**tokenizer.state_dict(), **kept})
-    first = _recipe(DistillRecipe, steps=args.steps)
+    first = _recipe(
+        DistillRecipe,
+        {},
+        steps=args.steps,
+        seconds=_seconds(args, _first_phase(args)),
+        batch=args.batch_size,
+        lr=args.lr,
+    )
     error = distill_decoder(tokenizer, pairs, first, args.out / "checkpoints" / f"{args.name}-distill.pt")
-    sharpened = _sharpen(args, tokenizer, images)
+    sharpened = _sharpen(args, variant, tokenizer, images)
     card = {
-        "recipe": {"distill": first.steps, "adversarial": sharpened},
+        "recipe": {"distill": asdict(first), "adversarial": sharpened},
         "error_to_teacher": error,
         "parameters": sum(p.numel() for p in tokenizer.parameters()),
         "seconds": round(time.monotonic() - began),
@@ -174,7 +240,6 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
 
 
 def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
-    from iarbench.errors import UserError
     from iarbench.models.loading import build_transformer, family_class, load_tokenizer
     from iarbench.training import folder
     from iarbench.training.transformer import TransformerRecipe, select_classes, tokenize, train_transformer
@@ -189,19 +254,27 @@ def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
     folder.set_classes(args.out, args.name, names)
     variant = folder.open_folder(args.out, args.name)
     chosen = select_classes(images, labels)
-    recipe = _recipe(TransformerRecipe, steps=args.steps)
+    recipe = _recipe(
+        TransformerRecipe,
+        variant.training.get("transformer", {}),
+        steps=args.steps,
+        seconds=_seconds(args),
+        batch=args.batch_size,
+        lr=args.lr,
+        views=args.views,
+    )
     tokenizer = load_tokenizer(variant).to(args.device)
     generator = family_class(variant)(tokenizer, build_transformer(variant).to(args.device), {})
     views = tokenize(tokenizer, chosen.pixels, recipe.views, recipe.seed, generator.trains_on_features)
     state = args.out / "checkpoints" / f"{args.name}-transformer.pt"
-    held_out = train_transformer(
+    trained = train_transformer(
         generator, views, chosen.labels, recipe, state, names if variant.conditions == "text" else None
     )
     card = {
         "images": len(chosen.pixels),
         "parameters": sum(p.numel() for p in generator.transformer.parameters()),
-        "steps": recipe.steps,
-        "held_out_nats_per_token": round(held_out, 3),
+        "recipe": {**asdict(recipe), "steps": trained.steps},
+        "held_out_nats_per_token": round(trained.held_out, 3),
         "seconds": round(time.monotonic() - began),
     }
     return folder.add_weights(args.out, args.name, "transformer", generator.transformer.state_dict(), card)

@@ -71,6 +71,9 @@ class Variant(BaseModel):
     classes: tuple[str, ...] | None = None
     """names of its classes where they are not ImageNet's 1,000"""
     shares_tokenizer_with: tuple[str, ...] = ()
+    training: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """numbers in which the trainings of its ``tokenizer`` (its second phase: ``adversarial``) and ``transformer``
+    differ from the recipes'; a new generator modelled on it is trained with the same"""
     finetune: dict[str, Any] = Field(default_factory=dict)
     """numbers of the inverse encoder's training that differ from the recipe's"""
     licence: str

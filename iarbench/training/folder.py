@@ -27,6 +27,8 @@ INHERITED = (
     "transformer",
     "sampling",
     "sampling_precision",
+    "training",
+    "finetune",
     "licence",
     "citation",
 )

@@ -6,75 +6,36 @@ codebook stay frozen, so the inverse encoder serves the same tokens.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from iarbench.attack import attack_image, parse
-from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
+from iarbench.training.attacked import attacked_copies, stage
+from iarbench.training.checkpoint import set_lr
 from iarbench.training.precision import mixed
-
-#: strengths of the paper's augmentation schedule (table A2)
-STRENGTHS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "weak": (
-        ("jpeg90", "jpeg85", "jpeg80"),
-        ("blur3",),
-        ("noise0.005", "noise0.01", "noise0.02"),
-        ("brightness1.1", "brightness1.2"),
-        ("saturation1.2", "saturation1.5"),
-        ("resize0.9", "resize0.85", "resize0.8"),
-        ("contrast1.2", "contrast1.5"),
-    ),
-    "medium": (
-        ("jpeg80", "jpeg75", "jpeg70", "jpeg65"),
-        ("blur3", "blur5"),
-        ("noise0.02", "noise0.03", "noise0.04"),
-        ("brightness1.3", "brightness1.4", "brightness1.5"),
-        ("saturation1.5", "saturation1.7", "saturation2"),
-        ("resize0.8", "resize0.75", "resize0.7"),
-        ("contrast1.5", "contrast1.7", "contrast2"),
-    ),
-    "strong": (
-        ("jpeg60", "jpeg55", "jpeg50"),
-        ("blur5", "blur7", "blur9"),
-        ("noise0.03", "noise0.04", "noise0.05"),
-        ("brightness1.5", "brightness1.7", "brightness2"),
-        ("saturation2", "saturation2.2", "saturation2.5"),
-        ("resize0.7", "resize0.6", "resize0.5"),
-        ("contrast2", "contrast2.2", "contrast2.4"),
-    ),
-}
+from iarbench.training.schedule import Phase
 
 
 @dataclass(frozen=True, slots=True)
 class InverseRecipe:
     """Numbers of one fine-tuning; the learning rate falls geometrically to ``final`` times ``lr``.
 
-    ``augment`` turns the paper's schedule on: nothing for the first tenth of the epochs, weak for the second tenth,
-    medium for the next four, strong for the rest; each batch is attacked with probability one half.
+    ``augment`` turns the paper's schedule on: nothing for the first tenth of the training, weak attacks for the second
+    tenth, medium for the next four, strong for the rest; each batch is attacked with probability one half.
     """
 
     epochs: int = 20
+    seconds: float | None = None  # a budget in place of the epochs
     batch: int = 32
     lr: float = 5e-4
     final: float = 0.3
     betas: tuple[float, float] = (0.9, 0.999)
     augment: bool = False
     seed: int = 0
-
-
-def stage(epoch: int, epochs: int) -> str | None:
-    """Name of the augmentation strength at ``epoch`` (0-based), None for none."""
-    share = epoch / epochs
-    if share < 0.1:
-        return None
-    return "weak" if share < 0.2 else "medium" if share < 0.6 else "strong"
 
 
 def finetune_inverse(
@@ -92,20 +53,20 @@ def finetune_inverse(
     names = tokenizer.inverse_modules
     trained = nn.ModuleList(tokenizer.get_submodule(name) for name in names).requires_grad_(True)
     optimizer = torch.optim.Adam(trained.parameters(), lr=recipe.lr, betas=recipe.betas)
-    history: dict[str, list[float]] = {"losses": []}
-    start = resume(state, asdict(recipe), trained, optimizer, history)
     device = next(trained.parameters()).device
     size = min(recipe.batch, len(images))
     per_epoch = len(images) // size
-    progress = Progress("inverse", recipe.epochs * per_epoch, start * per_epoch, unit="steps")
-    for epoch in range(start, recipe.epochs):
-        total = 0.0
-        for i, rows in enumerate(torch.randperm(len(images)).split(size)[:per_epoch]):
-            done = (epoch + i / per_epoch) / recipe.epochs
-            set_lr(optimizer, recipe.lr * recipe.final**done)
-            pixels = images[rows]
-            if recipe.augment:
-                pixels = _augmented(pixels, stage(epoch, recipe.epochs), f"{recipe.seed}/{epoch}/{i}")
+    history: dict[str, list[float]] = {"losses": []}
+    parts = (trained, optimizer, history)
+    phase = Phase("inverse", recipe, state, *parts, steps=recipe.epochs * per_epoch, seconds=recipe.seconds)
+    attacked = attacked_copies(images, recipe.seed, state.parent, torch.get_num_threads()) if recipe.augment else None
+    with attacked or nullcontext({}) as copies:
+        for step in phase:
+            set_lr(optimizer, recipe.lr * recipe.final**phase.fraction)
+            epoch, batch = divmod(step, per_epoch)
+            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(recipe.seed + epoch))
+            rows = order[batch * size : (batch + 1) * size]
+            pixels = _drawn(images, copies, phase.fraction)[rows]
             with torch.no_grad():
                 target = tokenizer.lookup(tokens[rows].to(device))
             native = tokenizer.to_native(pixels.permute(0, 3, 1, 2).to(device).float() / 255)
@@ -115,22 +76,18 @@ def finetune_inverse(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total += loss.item()
-            progress.show(epoch * per_epoch + i + 1, loss=loss.item())
-        history["losses"].append(total / per_epoch)
-        save_atomically(snapshot(epoch + 1, asdict(recipe), trained, optimizer, history), state)
-    return history["losses"]
+            history["losses"].append(loss.item())
+            phase.report(loss=loss.item())
+    epochs = torch.tensor(history["losses"]).split(per_epoch)
+    return [epoch.mean().item() for epoch in epochs]
 
 
-def _augmented(pixels: Tensor, strength: str | None, name: str) -> Tensor:
-    """The batch uint8 (B, H, W, 3) under one random attack of the strength, or unchanged with probability one half."""
+def _drawn(images: Tensor, copies: dict[str, list[Tensor]], fraction: float) -> Tensor:
+    """The images, or with probability one half a random copy of them attacked as strongly as is due by now."""
+    strength = stage(fraction) if copies else None
     if strength is None or torch.rand(()) < 0.5:
-        return pixels
-    kind = STRENGTHS[strength][int(torch.randint(len(STRENGTHS[strength]), ()))]
-    attack = parse(kind[int(torch.randint(len(kind), ()))])
-    images = (Image.fromarray(image) for image in pixels.numpy())
-    attacked = [np.asarray(attack_image(attack, image, f"{name}/{i}")) for i, image in enumerate(images)]
-    return torch.from_numpy(np.stack(attacked))
+        return images
+    return copies[strength][int(torch.randint(len(copies[strength]), ()))]
 
 
 def inverse_state(tokenizer: Tokenizer) -> dict[str, Tensor]:

@@ -36,10 +36,18 @@ def isotropy_loss(features: Tensor, window: int = 1, variance: float = 1.0) -> T
 
 
 def latent_loss(tokenizer: Tokenizer, decoded: Tensor, f_z: Tensor) -> Tensor:
-    """Mean squared feature error when the encoder reads decoded native images (B, 3, H, W) of features f_z."""
+    """Mean squared feature error when the encoder reads decoded native images (B, 3, H, W) of features f_z, in units of
+    the variance of f_z: features cannot make it small by shrinking.
+    """
     with mixed(decoded.device):
         read = tokenizer.encode_native(decoded.clamp(*tokenizer.native_range))
-    return F.mse_loss(read.float(), f_z)
+    return F.mse_loss(read.float(), f_z) / f_z.detach().var()
+
+
+def symmetric(tokenizer: Tokenizer, native: Tensor) -> Tensor:
+    """Images of the tokenizer's native range brought to [-1, 1], so that a loss weighs the same in every family."""
+    low, high = tokenizer.native_range
+    return (native - low) / (high - low) * 2 - 1
 
 
 class PatchDiscriminator(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iarbench.nn.quantize import Assignment
-from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
+from iarbench.training.checkpoint import set_lr
 from iarbench.training.codebook import CodebookAverage
 from iarbench.training.data import random_batch
-from iarbench.training.losses import isotropy_loss, latent_loss, reconstruction_loss
+from iarbench.training.losses import isotropy_loss, latent_loss, reconstruction_loss, symmetric
 from iarbench.training.precision import mixed
-from iarbench.training.schedule import cosine
+from iarbench.training.schedule import Phase, cosine
 
-#: weight of the pull of features towards their codes (van den Oord et al. 2017, equation 3)
-COMMITMENT = 0.25
+#: fraction of the training over which the latent loss reaches its weight
+LATENT_RISE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +28,26 @@ class ReconstructionRecipe:
     """Numbers of the phase; steps are batches, the learning rate falls along a cosine."""
 
     steps: int = 3600
+    seconds: float | None = None  # a budget in place of the steps
     batch: int = 24
     lr: float = 1.5e-3
+    commitment: float = 0.25  # pull of features towards their codes (van den Oord et al. 2017, equation 3)
     isotropy: float = 0.0
     """weight of :func:`iarbench.training.losses.isotropy_loss`, which spreads the codes over all directions"""
     isotropy_window: int = 1  # side of the square of positions that it is taken over
     isotropy_variance: float = 1.0  # that it asks of every feature
     latent_weight: float = 0.0
-    """of the squared feature error when the encoder reads the decoded image: both learn to keep codes apart"""
-    latent_from: float = 0.6  # share of the steps after which it is: earlier, decoded images show too little
-    revive_until: float = 0.6  # share of the steps during which unused codes are restarted
+    """of :func:`iarbench.training.losses.latent_loss`: encoder and decoder learn to keep codes apart"""
+    latent_from: float = 0.35  # fraction of the training after which it counts: before, decoded images show too little
+    revive_until: float = 0.6  # fraction of the training during which unused codes are restarted
     seed: int = 0
 
 
-def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: ReconstructionRecipe, state: Path) -> None:
-    """Train in place on uint8 pixels (N, 3, S, S); the same call continues from the checkpoint ``state``."""
+def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: ReconstructionRecipe, state: Path) -> int:
+    """Train in place on uint8 pixels (N, 3, S, S); the same call continues from the checkpoint ``state``.
+
+    Returns the number of batches.
+    """
     torch.manual_seed(recipe.seed)
     tokenizer.train()
     quantizer: Any = tokenizer.quantizer
@@ -52,12 +56,11 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
     device = trained[0].device
     optimizer = torch.optim.AdamW(trained, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=1e-4)
     parts = (tokenizer, optimizer, codebook) if codebook else (tokenizer, optimizer)
-    start = resume(state, asdict(recipe), *parts)
-    progress = Progress("reconstruction", recipe.steps, start, unit="steps")
-    for step in range(start, recipe.steps):
-        set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
+    phase = Phase("reconstruction", recipe, state, *parts, steps=recipe.steps, seconds=recipe.seconds)
+    for step in phase:
+        set_lr(optimizer, recipe.lr * cosine(phase.fraction))
         images = random_batch(pixels, recipe.batch).to(device)
-        latent = recipe.latent_weight if step >= recipe.latent_from * recipe.steps else 0.0
+        latent = recipe.latent_weight * min(max((phase.fraction - recipe.latent_from) / LATENT_RISE, 0.0), 1.0)
         pixel, quantiser, steps = _forward(tokenizer, images, codebook, recipe, latent)
         optimizer.zero_grad(set_to_none=True)
         (pixel + quantiser).backward()
@@ -65,12 +68,11 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
         optimizer.step()
         numbers = {"loss": pixel.item(), "quantiser": quantiser.item()}
         if codebook:
-            revive = step % 20 == 0 and step < recipe.revive_until * recipe.steps
+            revive = step % 20 == 0 and phase.fraction < recipe.revive_until
             numbers["dead"] = codebook.update(steps, revive)
-        progress.show(step + 1, **numbers)
-        if (step + 1) % 200 == 0 or step + 1 == recipe.steps:
-            save_atomically(snapshot(step + 1, asdict(recipe), *parts), state)
+        phase.report(**numbers)
     tokenizer.eval()
+    return phase.step
 
 
 def _forward(
@@ -93,8 +95,8 @@ def _forward(
     f_z = steps[-1].f_hat
     with mixed(images.device):
         output = tokenizer.decode_native(f + (f_z - f).detach())
-    pixel = reconstruction_loss(output.float(), tokenizer.to_native(images))
-    features = COMMITMENT * commit + fit
+    pixel = reconstruction_loss(symmetric(tokenizer, output.float()), 2 * images - 1)
+    features = recipe.commitment * commit + fit
     if recipe.isotropy:
         features = features + recipe.isotropy * isotropy_loss(f, recipe.isotropy_window, recipe.isotropy_variance)
     if latent:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +16,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from iarbench.generator import Generator
 from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.checkpoint import resume, save_atomically, set_lr, snapshot
+from iarbench.training.checkpoint import set_lr
 from iarbench.training.data import TrainingImages
 from iarbench.training.precision import mixed
-from iarbench.training.schedule import cosine
+from iarbench.training.schedule import Phase, cosine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,13 @@ class TransformerRecipe:
     """Numbers of one training; steps are batches."""
 
     steps: int = 3000
+    seconds: float | None = None  # a budget in place of the steps
     batch: int = 64
     lr: float = 1.5e-3
     weight_decay: float = 0.05
     class_dropout: float = 0.1
-    views: int = 4  # augmented versions of each image that are tokenized once, before training
-    held_out: float = 0.03
+    views: int = 8  # augmented versions of each image that are tokenized once, before training
+    held_out: float = 0.03  # fraction of the images that the loss is measured on
     seed: int = 0
 
 
@@ -105,8 +108,18 @@ def initialise(model: nn.Module) -> None:
             nn.init.zeros_(p)
 
 
+#: how often the held-out loss is measured, and the fraction of the training before which it is not
+CHECKS, FIRST_CHECK = 15, 0.3
 #: what a caption may look like where conditions are texts; a class name takes the place of the braces
 CAPTIONS = ("{}", "a {}", "a photo of a {}", "a picture of {}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """After how many batches, and the held-out loss in nats a token of the weights that were kept."""
+
+    steps: int
+    held_out: float
 
 
 def train_transformer(
@@ -116,8 +129,8 @@ def train_transformer(
     recipe: TransformerRecipe,
     state: Path,
     names: Sequence[str] | None = None,
-) -> float:
-    """Train ``generator.transformer`` in place; returns the held-out loss, nats a token.
+) -> Trained:
+    """Train ``generator.transformer`` in place and keep the weights whose held-out loss is the lowest.
 
     ``labels`` (N,) are the classes of the images; a family whose conditions are texts gets captions made of the
     classes' ``names``. Resumes from ``state`` where it exists.
@@ -129,15 +142,27 @@ def train_transformer(
     plain = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.95))
-    start = resume(state, asdict(recipe), model, optimizer)
+    best: dict[str, Any] = {"held_out": math.inf, "weights": {}, "checks": 0}
+    parts = (model, optimizer, best)
+    phase = Phase("transformer", recipe, state, *parts, steps=recipe.steps, seconds=recipe.seconds, every=250)
     device = next(model.parameters()).device
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(recipe.seed))
     held = max(int(len(labels) * recipe.held_out), 1)
     test, train = order[:held], order[held:]
-    progress, loss_mean, held_out = Progress("transformer", recipe.steps, start, unit="steps"), 0.0, float("nan")
-    for step in range(start, recipe.steps):
-        set_lr(optimizer, recipe.lr * cosine(step, recipe.steps))
-        generator.training_progress(step / recipe.steps)
+    mean_loss = math.nan
+    first = max(FIRST_CHECK, generator.settled_from)
+
+    def check() -> None:
+        held_out = evaluate(generator, views, test, labels, names)
+        if held_out < best["held_out"]:
+            best.update(held_out=held_out, weights={k: v.clone() for k, v in model.state_dict().items()})
+
+    for _ in phase:
+        if phase.fraction >= first + best["checks"] * (1 - first) / CHECKS:
+            best["checks"] += 1
+            check()
+        set_lr(optimizer, recipe.lr * cosine(phase.fraction))
+        generator.training_progress(phase.fraction)
         rows = train[torch.randint(len(train), (recipe.batch,))]
         tokens, features = views.take(torch.randint(len(views.tokens), (recipe.batch,)), rows, device)
         conditions = captions(labels[rows], names) if names else dropped(labels[rows], model, recipe.class_dropout)
@@ -147,13 +172,11 @@ def train_transformer(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        loss_mean = loss.item() if step == start else 0.98 * loss_mean + 0.02 * loss.item()
-        if (step + 1) % 250 == 0 or step + 1 == recipe.steps:
-            held_out = evaluate(generator, views, test, labels, names)
-            progress.show(step + 1, loss=loss_mean, held_out=held_out)
-            save_atomically(snapshot(step + 1, asdict(recipe), model, optimizer), state)
-        progress.show(step + 1, loss=loss_mean)
-    return held_out
+        mean_loss = loss.item() if math.isnan(mean_loss) else 0.98 * mean_loss + 0.02 * loss.item()
+        phase.report(loss=mean_loss, **({"held_out": best["held_out"]} if best["weights"] else {}))
+    check()
+    model.load_state_dict(best["weights"])
+    return Trained(phase.step, best["held_out"])
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:

@@ -1,0 +1,115 @@
+"""Attacked copies of training images (arXiv 2606.28386, table A2), made once by worker processes.
+
+Attacking a batch takes longer than training on it, so that copies are made beforehand and drawn from.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from iarbench.attack import attack_image, parse
+from iarbench.progress import Progress
+
+#: strengths of the paper's augmentation schedule (table A2)
+STRENGTHS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "weak": (
+        ("jpeg90", "jpeg85", "jpeg80"),
+        ("blur3",),
+        ("noise0.005", "noise0.01", "noise0.02"),
+        ("brightness1.1", "brightness1.2"),
+        ("saturation1.2", "saturation1.5"),
+        ("resize0.9", "resize0.85", "resize0.8"),
+        ("contrast1.2", "contrast1.5"),
+    ),
+    "medium": (
+        ("jpeg80", "jpeg75", "jpeg70", "jpeg65"),
+        ("blur3", "blur5"),
+        ("noise0.02", "noise0.03", "noise0.04"),
+        ("brightness1.3", "brightness1.4", "brightness1.5"),
+        ("saturation1.5", "saturation1.7", "saturation2"),
+        ("resize0.8", "resize0.75", "resize0.7"),
+        ("contrast1.5", "contrast1.7", "contrast2"),
+    ),
+    "strong": (
+        ("jpeg60", "jpeg55", "jpeg50"),
+        ("blur5", "blur7", "blur9"),
+        ("noise0.03", "noise0.04", "noise0.05"),
+        ("brightness1.5", "brightness1.7", "brightness2"),
+        ("saturation2", "saturation2.2", "saturation2.5"),
+        ("resize0.7", "resize0.6", "resize0.5"),
+        ("contrast2", "contrast2.2", "contrast2.4"),
+    ),
+}
+#: copies of every image at a strength: weak ones are drawn from in a tenth of the training, others in four tenths each
+COPIES = {"weak": 1, "medium": 2, "strong": 2}
+#: images that a worker process takes at once; fewer images than this are attacked before a worker has started
+CHUNK = 250
+
+
+def stage(fraction: float) -> str | None:
+    """Name of the strength after a ``fraction`` of the training, None for none."""
+    if fraction < 0.1:
+        return None
+    return "weak" if fraction < 0.2 else "medium" if fraction < 0.6 else "strong"
+
+
+@contextmanager
+def attacked_copies(pixels: Tensor, seed: int, folder: Path, workers: int) -> Iterator[dict[str, list[Tensor]]]:
+    """Copies of uint8 pixels (N, H, W, 3) by strength, each of the same shape; files in ``folder`` while they are used.
+
+    Every image of a copy has one random attack of the strength. Copies depend on ``seed`` and the images alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix="attacked-") as scratch:
+        made: dict[str, list[Tensor]] = {strength: [] for strength in STRENGTHS}
+        total = len(pixels) * sum(COPIES.values())
+        with Progress("attack", total) as progress, _mapper(workers if len(pixels) > CHUNK else 0) as mapped:
+            for strength, count in COPIES.items():
+                for copy in range(count):
+                    name = f"{seed}/{strength}/{copy}"
+                    shape = tuple(pixels.shape)
+                    file = np.lib.format.open_memmap(
+                        f"{scratch}/{strength}-{copy}.npy", mode="w+", dtype=np.uint8, shape=shape
+                    )
+                    chunks = [(part.numpy(), strength, f"{name}/{i}") for i, part in enumerate(pixels.split(CHUNK))]
+                    for i, chunk in enumerate(mapped(_attack_chunk, chunks)):
+                        file[i * CHUNK : i * CHUNK + len(chunk)] = chunk
+                        progress.advance(len(chunk))
+                    made[strength].append(torch.from_numpy(file))
+        yield made
+
+
+Work = tuple[np.ndarray, str, str]
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[[Callable[[Work], np.ndarray], list[Work]], Iterable[np.ndarray]]]:
+    """``map`` over that many worker processes; 0 stays in this one."""
+    if not workers:
+        yield map
+        return
+    # Not forked: a copy of a process whose threads compute can wait forever for a lock that one of them held.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _attack_chunk(work: Work) -> np.ndarray:
+    """Images uint8 (n, H, W, 3), each under one random attack of the strength; ``name`` is the source of randomness."""
+    images, strength, name = work
+    rng = np.random.default_rng(list(name.encode()))
+    attacked = np.empty_like(images)
+    for i, image in enumerate(images):
+        kind = STRENGTHS[strength][rng.integers(len(STRENGTHS[strength]))]
+        attack = parse(kind[rng.integers(len(kind))])
+        attacked[i] = np.asarray(attack_image(attack, Image.fromarray(image), f"{name}/{i}"))
+    return attacked
