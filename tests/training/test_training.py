@@ -94,8 +94,8 @@ def test_isotropy_spreads_features_over_more_directions(tmp_path: Path) -> None:
         return (values.sum().square() / values.square().sum()).item()
 
     plain, spread = directions(0.0), directions(1.0)
-    assert plain < 3.0, spread
-    assert spread > 3.5, plain
+    assert plain < 3.5, spread
+    assert spread > 3.9, plain
 
 
 def test_the_latent_term_makes_decoded_images_readable(tmp_path: Path) -> None:
