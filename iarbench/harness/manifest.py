@@ -128,10 +128,10 @@ def require_same_task(root: Path, plan: Plan) -> Manifest | None:
     return found
 
 
-def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None) -> Manifest:
+def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None, command: str | None = None) -> Manifest:
     """Write the manifest of a run that begins; earlier runs that filled the same folder stay listed in it."""
     now = OneRun(
-        command=shlex.join(["iarbench", *sys.argv[1:]]),
+        command=command or shlex.join(["iarbench", *sys.argv[1:]]),
         started=_now(),
         iarbench=__version__,
         git=_git(),

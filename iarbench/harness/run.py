@@ -69,8 +69,12 @@ def prepare(task: Task, settings: Settings) -> Plan:
     return replace(plan, notes=(*missing, *plan.notes))
 
 
-def run(plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sys.stderr) -> Outcome:
+def run(
+    plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sys.stderr, command: str | None = None
+) -> Outcome:
     """Compute what is missing below `root`, then the results; the same call again resumes or repeats the answer.
+
+    `command`: what the manifest says was asked; by default the command line.
 
     Raises:
         UserError: `root` holds something else, or images, weights or the device cannot be used.
@@ -81,7 +85,7 @@ def run(plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sy
         return _stored(plan.task, root, before)
     remove_leftovers(root)
     began = time.monotonic()
-    manifest = manifests.start(root, plan, settings, before)
+    manifest = manifests.start(root, plan, settings, before, command)
     settings = _execute(missing, plan, root, settings, progress) if missing else settings
     outcome = _conclude(plan, root)
     seconds = time.monotonic() - began

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.images.audit import empty_cells, shared_files
 from iarbench.images.decode import ImageError, decode
@@ -46,13 +47,13 @@ class ImageSet:
         """Open a Parquet file, or all those in a folder and below it.
 
         Args:
-            path: the file or folder.
+            path: the file or folder; as text also the name of a packaged set, or hf:owner/name@revision.
             complete: refuse rows without an id, sha256, source, split or group; False is for finding them.
 
         Raises:
             UserError: nothing there, not Parquet, not the columns of an image set, or cells that may not be empty.
         """
-        path = Path(path)
+        path = images_path(path) if isinstance(path, str) else path
         files = parquet_files(path)
         if not files:
             raise UserError(f"{path}: no image set here; give a .parquet file or a folder that holds some")

@@ -1,0 +1,236 @@
+"""iarbench from Python: what the commands do, for notebooks and scripts. Mistakes in the input raise UserError."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iarbench.device import PRECISIONS, Precision, check_device, resolve_device
+from iarbench.errors import UserError
+from iarbench.parameters import split_names
+from iarbench.results.tables import plain
+from iarbench.results.view import View
+from iarbench.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+    from iarbench.detector import Detector
+    from iarbench.evidence import Target
+    from iarbench.harness.plan import Settings
+    from iarbench.harness.run import Outcome
+
+Names = str | Sequence[str] | None
+"""One name, several in a list or separated by commas, or None for all of the task."""
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run ends with. Printed, it is the table that the command prints."""
+
+    out: Path
+    """The folder of the run."""
+    outcome: Outcome
+    notes: tuple[str, ...] = ()
+    """What was left out, and why."""
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """Every number: a row per metric, detector, score, target, encoder, attack and non-member set.
+
+        Columns: the fields of `iarbench.results.rows.Row`. Metrics and rates are fractions.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([row.model_dump() for row in self.outcome.rows])
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Every score: a row per image, score, detector, target, encoder and attack.
+
+        `score`: float64, higher = more likely made by `target`; `source`, `split` and `group` say what the image is.
+        """
+        from iarbench.results.scores import load_index, load_scores
+
+        parts = (self.out / "parts.txt").read_text(encoding="utf-8").splitlines()
+        index = load_index(self.out).drop(columns="sha256")
+        return load_scores(self.out, parts).merge(index, on="image_id")
+
+    def table(self, **view: Any) -> str:
+        """The table as text; `view`: fields of `iarbench.results.view.View`, such as `details=True`, `fpr=0.05`."""
+        return plain(self.outcome.rows, View(**view))
+
+    def __repr__(self) -> str:
+        return self.table()
+
+
+def run(
+    task: str = "mini",
+    *,
+    target: Names = None,
+    detector: Names = None,
+    encoder: Names = None,
+    attack: Names = None,
+    attacked: str | None = None,
+    images: str | None = None,
+    fpr: float | Sequence[float] | None = None,
+    limit: int | None = None,
+    out: AnyPath | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    weights: AnyPath | None = None,
+    progress: bool = True,
+) -> Results:
+    """Score images and say which a generator made, as `iarbench run` does; the same call again resumes.
+
+    Args:
+        task: a packaged task, or the path of a .yaml file.
+        target, detector, encoder, attack, images, attacked, fpr, limit: replace what the task says, as the options of
+            the command do.
+        out: folder of the run; by default runs/<task>.
+        device, precision, batch_size, workers, weights: how to compute, as the options of the command.
+        progress: whether to say on standard error how far it is.
+
+    Raises:
+        UserError: a mistake in the input, in one line.
+    """
+    asked = _as_written(locals())
+    from iarbench.harness import run as harness
+
+    settings = _settings(device, precision, batch_size, workers, weights, limit)
+    narrowed = Task.load(task).narrowed(
+        targets=_names(target),
+        detectors=_names(detector),
+        encoders=_names(encoder),
+        attacks=_names(attack),
+        attacked=attacked,
+        images=images,
+        fpr=[fpr] if isinstance(fpr, float | int) else fpr,
+    )
+    plan = harness.prepare(narrowed, settings)
+    folder = Path(out) if out is not None else Path("runs") / narrowed.spec.name
+    stream = sys.stderr if progress else None
+    if stream:
+        stream.writelines(f"note: {note}\n" for note in plan.notes)
+    return Results(folder, harness.run(plan, folder, settings, stream, asked), plan.notes)
+
+
+def read_results(out: AnyPath) -> Results:
+    """The results of a finished run, computed again from its stored scores, as `iarbench report` does; no torch.
+
+    Raises:
+        UserError: `out` is not the folder of a finished run.
+    """
+    from iarbench.harness.run import recompute
+
+    return Results(Path(out), recompute(Path(out)))
+
+
+def load_target(
+    name: str, encoder: str | None = None, *, device: str = "auto", weights: AnyPath | None = None
+) -> Target:
+    """A generator under test, ready to score images with: its tokenizer with one of its encoders.
+
+    Args:
+        name: a generator of `iarbench ls generators`.
+        encoder: original, inverse or inverse-aug; by default inverse where there is one.
+        device: auto, cpu, cuda, cuda:N or mps.
+        weights: folder to look for weight files in first.
+
+    Raises:
+        UserError: an unknown name, or weights or a device that cannot be had.
+    """
+    from iarbench.models import loading, variants
+    from iarbench.models.weights import encoders
+
+    folder = _folder(weights)
+    known = encoders(variants.get(name), folder)
+    chosen = encoder or ("inverse" if "inverse" in known else "original")
+    return loading.load_target(name, chosen, resolve_device(device), folder)
+
+
+def load_detector(name: str) -> Detector:
+    """A detector by name, or from a file such as "./mine.py:Mine".
+
+    Raises:
+        UserError: an unknown name, or something that is no detector.
+    """
+    from iarbench.registry import DETECTORS
+
+    found: Detector = DETECTORS.get(name)()
+    return found
+
+
+def score(detector: Detector, target: Target, images: Sequence[Image.Image]) -> pd.DataFrame:
+    """Score pictures: a row per image, a column per score of the detector; higher = more likely made by the target.
+
+    `images`: of any size and mode; they are brought to the target's size (shorter side, then centre crop).
+
+    Raises:
+        UserError: the tokenizer lacks what the detector needs, or the scores are not one number per image.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from iarbench.detector import apply
+    from iarbench.evidence import Evidence
+    from iarbench.harness.execute import to_images
+    from iarbench.images.preprocess import Preprocess
+
+    if not images:
+        raise UserError("there are no images to score")
+    treat = Preprocess(target.image_size).image
+    pixels = np.stack([np.asarray(treat(image.convert("RGB"))) for image in images])
+    device = str(next(target.tokenizer.parameters()).device)
+    return pd.DataFrame(apply(detector, Evidence(target, to_images(pixels, device))).scores)
+
+
+def _as_written(arguments: dict[str, Any]) -> str:
+    """The call of `run` with these arguments, those with their default values left out."""
+    defaults = inspect.signature(run).parameters
+    given = [
+        f"{key}={str(value)!r}" if isinstance(value, Path) else f"{key}={value!r}"
+        for key, value in arguments.items()
+        if value != defaults[key].default
+    ]
+    return f"iarbench.run({', '.join(given)})"
+
+
+def _names(given: Names) -> list[str]:
+    texts = [given] if isinstance(given, str) else given or ()
+    return [name for text in texts for name in split_names(text)]
+
+
+def _settings(
+    device: str,
+    precision: Precision,
+    batch_size: int | None,
+    workers: int | None,
+    weights: AnyPath | None,
+    limit: int | None,
+) -> Settings:
+    from iarbench.harness.plan import Settings
+
+    check_device(device)
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("limit", limit, 1)):
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise UserError(f"{name} {value!r} is not a whole number from {least}")
+    return Settings(device, precision, batch_size, workers, _folder(weights), limit)
+
+
+def _folder(weights: AnyPath | None) -> Path | None:
+    if weights is not None and not Path(weights).is_dir():
+        raise UserError(f"weights {weights}: there is no such folder")
+    return None if weights is None else Path(weights)
