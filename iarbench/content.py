@@ -29,6 +29,11 @@ def task_path(name: str) -> Path:
     return tasks[name]
 
 
+def image_set_names() -> list[str]:
+    """Names of the packaged image sets, sorted."""
+    return sorted(_image_sets())
+
+
 def images_path(name: str) -> Path:
     """Where the image set called `name` lies: a packaged one, a path, or "hf:owner/name@revision", which is fetched.
 
@@ -39,7 +44,10 @@ def images_path(name: str) -> Path:
     if name in packaged:
         return packaged[name]
     if name.startswith("hf:"):
-        return _from_hub(name)
+        from iarbench.hub import fetch_parquet
+
+        repo, _, revision = name.removeprefix("hf:").partition("@")
+        return fetch_parquet(repo, revision or None)
     if not Path(name).exists():
         raise UserError(f"{did_you_mean('image set', name, packaged)}; or give a path, or hf:owner/name@revision")
     return Path(name)
@@ -56,21 +64,3 @@ def _image_sets() -> dict[str, Path]:
 
     shards = [path for folder in iarbench.data.__path__ for path in Path(folder).glob("*/*.parquet")]
     return {path.parent.name: path.parent for path in shards}
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    repo, _, revision = name.removeprefix("hf:").partition("@")
-    try:
-        folder = snapshot_download(repo, repo_type="dataset", revision=revision or None, allow_patterns="*.parquet")
-    except Exception as error:  # the network, the Hub and the name may each fail in many ways
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"{name}: cannot be fetched from the Hugging Face Hub ({type(error).__name__}: {reason}); "
-            "check the network, the name and, if it is gated, your login"
-        ) from None
-    files = sorted(Path(folder).rglob("*.parquet"))
-    if not files:
-        raise UserError(f"{name}: the repository holds no .parquet file")
-    return files[0].parent

@@ -165,8 +165,8 @@ SOURCES = Registry(
     "source",
     "iarbench.sources",
     {
-        "folder": "iarbench.images.sources:import_folder",
-        "parquet": "iarbench.images.sources:import_parquet",
+        "folder": "iarbench.images.folder_source:import_folder",
+        "parquet": "iarbench.images.parquet_source:import_parquet",
         "imagenet": "iarbench.images.hub_sources:import_imagenet",
         "coco": "iarbench.images.hub_sources:import_coco",
         "laion": "iarbench.images.hub_sources:import_laion",

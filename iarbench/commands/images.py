@@ -1,83 +1,154 @@
-"""``iarbench images``: import images into a set, check a set, describe a set."""
+"""``iarbench images``: import images into a set, join sets, check a set, describe a set."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iarbench.commands import options
+from iarbench.errors import UserError
 
 if TYPE_CHECKING:
+    from iarbench.images.importing import ImportReport
     from iarbench.images.record import ImageRecord
-    from iarbench.images.sources import ImportReport
 
-EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256 --source photos
-  iarbench images import photos.parquet --out sets/photos --size 256 --split calibration
+EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256
+  iarbench images import photos.parquet --out sets/photos --size 256 --split calibration --label-column caption
+  iarbench images import iarbench-mini --out sets/small --size 32        a set keeps all its columns
   iarbench images import coco --limit 5000 --out sets/coco --size 256
-  iarbench images import hub:owner/name --out sets/theirs --size 256
+  iarbench images import hub:owner/name --hub-split test --out sets/theirs --size 256
+  iarbench images join sets/photos sets/coco --out sets/real
   iarbench images verify sets/photos         read everything, compare with the stored hashes
   iarbench images info iarbench-mini
 """
+SET_HELP = "a name, a path or hf:owner/name@revision"
+SHOWN = 5
+"""Lines for each reason, before the rest of them is only counted."""
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the command and its three actions to the command line."""
+    """Add the command and its four actions to the command line."""
     description = "Image sets: Parquet files with the original bytes, which datasets.load_dataset opens as well."
-    parser = options.add_command(subparsers, "images", "import, verify or describe image sets", description, EXAMPLES)
+    parser = options.add_command(
+        subparsers, "images", "import, join, verify or describe image sets", description, EXAMPLES
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    bring = options.add_command(actions, "import", "make a set from a folder, Parquet or the Hub", "", EXAMPLES)
-    bring.add_argument("src", metavar="SRC", help="folder, Parquet, or SOURCE[:WHERE] of `iarbench ls sources`")
-    bring.add_argument("--out", type=Path, required=True, help="new folder for the image set")
-    bring.add_argument("--size", type=options.positive, metavar="S", help="resize and crop all to S x S, lossless")
-    bring.add_argument("--container", choices=["webp", "png"], default="webp", help="file format with --size")
-    bring.add_argument("--source", metavar="NAME", help="name of the set; default: that of the folder, file or source")
-    bring.add_argument("--split", default="test", help="test, calibration, train, ...")
-    bring.add_argument("--limit", type=options.positive, metavar="N", help="only N rows of a set on the Hub")
+    _add_import(options.add_command(actions, "import", "make a set from a folder, Parquet or the Hub", "", EXAMPLES))
+    join = options.add_command(actions, "join", "make one set of several", "", EXAMPLES)
+    join.add_argument("paths", nargs="+", metavar="SET", help=f"two or more: {SET_HELP}")
+    join.add_argument("--out", type=Path, required=True, help="new folder for the image set")
+    join.add_argument(
+        "--prefix", action="append", default=[], help="for the ids of a set; once for each, in their order"
+    )
     check = options.add_command(actions, "verify", "read a set and name every problem", "", EXAMPLES)
-    check.add_argument("path", metavar="SET", help="a name, a path or hf:owner/name@revision")
-    tell = options.add_command(actions, "info", "sizes, sources and fingerprint of a set", "", EXAMPLES)
-    tell.add_argument("path", metavar="SET", help="a name, a path or hf:owner/name@revision")
+    check.add_argument("path", metavar="SET", help=SET_HELP)
+    tell = options.add_command(actions, "info", "sizes, sources, licences and fingerprint of a set", "", EXAMPLES)
+    tell.add_argument("path", metavar="SET", help=SET_HELP)
     tell.add_argument("--json", action="store_true", help="as one JSON object")
 
 
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "src", metavar="SRC", help="folder, Parquet, image set, or NAME[:WHERE] of `iarbench ls sources`"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="new folder for the image set")
+    parser.add_argument("--size", type=options.positive, metavar="S", help="resize and crop all to S x S, lossless")
+    parser.add_argument("--container", choices=["webp", "png"], default="webp", help="file format with --size")
+    parser.add_argument(
+        "--source", metavar="NAME", help="name of the set; default: as in SRC, else that of the folder or file"
+    )
+    parser.add_argument("--split", help="test, calibration, fit, train, ...; default: as in SRC, else test")
+    parser.add_argument("--limit", type=options.positive, metavar="N", help="only the first N images")
+    parser.add_argument("--prefix", default="", metavar="TEXT", help="put before every image id, as it is")
+    parser.add_argument(
+        "--as", dest="read_as", choices=["folder", "parquet"], help="how to read a folder that holds both"
+    )
+    columns = parser.add_argument_group("columns of Parquet files and of sets on the Hub")
+    columns.add_argument("--image-column", metavar="C", help="default: the one that holds images")
+    columns.add_argument("--id-column", metavar="C", help="default: file and row")
+    columns.add_argument(
+        "--label-column", metavar="C", help="class or prompt; default: the one with class names, or label"
+    )
+    columns.add_argument("--group-column", metavar="C", help="one unit in statistics, such as the photograph of a crop")
+    hub = parser.add_argument_group("sets on the Hub")
+    hub.add_argument("--config", metavar="NAME", help="configuration of the repository, where it has several")
+    hub.add_argument("--hub-split", metavar="NAME", help="split of the repository; default: train")
+    hub.add_argument("--revision", metavar="R", help="branch, tag or commit; default: the newest")
+
+
 def execute(args: argparse.Namespace) -> int:
-    """Do one of the three; 1 when an image could not be used or a problem was found."""
-    return {"import": _import, "verify": _verify, "info": _info}[args.action](args)
+    """Do one of the four; 1 when an image could not be used or a problem was found."""
+    return {"import": _import, "join": _join, "verify": _verify, "info": _info}[args.action](args)
 
 
 def _import(args: argparse.Namespace) -> int:
     from iarbench.images.image_set import ImageSet
-    from iarbench.images.sources import ImportReport
+    from iarbench.images.importing import ImportReport, Treatment
+    from iarbench.images.preprocess import Preprocess
+    from iarbench.images.sources import open_source
 
+    for option in ("source", "split"):
+        if getattr(args, option) == "":
+            raise UserError(f"--{option} is empty: give a name, or leave it out")
     report = ImportReport()
-    written = ImageSet.write(_records(args, report), args.out)
-    for line in report.notes:
-        options.say(f"note: {line}")
-    for line in report.skipped:
-        options.say(f"skipped: {line}")
+    preprocess = Preprocess(args.size, args.container) if args.size else None
+    treatment = Treatment(args.source, args.split, args.prefix, preprocess, args.limit)
+    names = ("image_column", "id_column", "label_column", "group_column", "config", "hub_split", "revision")
+    own = {name: getattr(args, name) for name in names}
+    try:
+        records = open_source(args.src, treatment, report, read_as=args.read_as, **own)
+        first = next(records, None)
+        if first is None:
+            raise UserError(f"{args.src}: no image could be used: {report.summary() or 'there is none'}")
+        written = ImageSet.write(_counted(chain([first], records)), args.out)
+    finally:
+        _show(report)
     print(f"{args.out}: {len(written)} images, {len(report.skipped)} skipped, fingerprint {written.fingerprint[:12]}")
     return 1 if report.skipped else 0
 
 
-def _records(args: argparse.Namespace, report: ImportReport) -> Iterator[ImageRecord]:
-    from iarbench.images.preprocess import Preprocess
-    from iarbench.registry import SOURCES
+def _counted(records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
+    """The records, with a line now and then that says how many there were."""
+    from iarbench.progress import Progress
 
-    how: dict[str, Any] = {"split": args.split, "report": report}
-    how["preprocess"] = Preprocess(args.size, args.container) if args.size else None
-    path = Path(args.src)
-    if path.exists():
-        parquet = path.is_file() or any(path.glob("*.parquet"))
-        return SOURCES.get("parquet" if parquet else "folder")(path, source=args.source or path.stem, **how)
-    name, _, where = args.src.partition(":")
-    if args.source or name in ("folder", "parquet", "hub"):
-        how["source"] = args.source or Path(where).stem
-    if args.limit:
-        how["limit"] = args.limit
-    return SOURCES.get(name)(*([where] if where else []), **how)
+    with Progress("importing", None, stream=sys.stderr) as progress:
+        for record in records:
+            yield record
+            progress.advance(1)
+
+
+def _show(report: ImportReport) -> None:
+    for line in report.notes[:SHOWN]:
+        options.say(f"note: {line}")
+    if len(report.notes) > SHOWN:
+        options.say(f"note: and {len(report.notes) - SHOWN} more such notes")
+    for reason, lines in report.by_reason.items():
+        for line in lines[:SHOWN]:
+            options.say(f"skipped: {line}")
+        if len(lines) > SHOWN:
+            options.say(f"skipped: and {len(lines) - SHOWN} more: {reason}")
+    if len(report.by_reason) > 1:
+        options.say(f"skipped {len(report.skipped)}: {report.summary()}")
+
+
+def _join(args: argparse.Namespace) -> int:
+    from iarbench.content import images_path
+    from iarbench.images.image_set import ImageSet
+    from iarbench.images.join import join
+
+    if len(args.paths) < 2:
+        raise UserError("images join: give two or more sets")
+    sets = [ImageSet.open(images_path(path)) for path in args.paths]
+    written = ImageSet.write(_counted(join(sets, args.paths, args.prefix)), args.out)
+    for line in written.shared_files():
+        options.say(f"note: {line}")
+    print(f"{args.out}: {len(written)} images of {len(sets)} sets, fingerprint {written.fingerprint[:12]}")
+    return 0
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -106,17 +177,23 @@ def _info(args: argparse.Namespace) -> int:
             "groups": int(rows["group"].nunique()),
             "sizes": _some(f"{width}x{height}" for width, height in zip(rows["width"], rows["height"], strict=True)),
             "formats": _some(rows["format"]),
+            "licences": _some(rows["licence"].dropna()),
         }
         for (source, split), rows in index.groupby(["source", "split"])
     ]
-    found = {"images": len(images), "fingerprint": images.fingerprint, "parts": parts}
+    shared = images.shared_files()
+    found = {"images": len(images), "fingerprint": images.fingerprint, "parts": parts, "shared_files": shared}
     if args.json:
         print(json.dumps(found))
         return 0
     print(f"{args.path}: {len(images)} images, fingerprint {images.fingerprint}")
     for part in parts:
         units = "" if part["groups"] == part["images"] else f" in {part['groups']} groups"
-        print(f"  {part['source']}/{part['split']}: {part['images']} images{units}, {part['sizes']}, {part['formats']}")
+        licences = f", licence {part['licences']}" if part["licences"] else ""
+        sizes = f"{part['sizes']}, {part['formats']}{licences}"
+        print(f"  {part['source']}/{part['split']}: {part['images']} images{units}, {sizes}")
+    for line in shared:
+        options.say(f"note: {line}")
     return 0
 
 

@@ -1,243 +1,153 @@
-"""Real images from a folder or from Parquet into image records, with a line for everything that could not be used."""
+"""Image records from whatever a user names: a folder, Parquet, a packaged set, a named source, the Hub."""
 
 from __future__ import annotations
 
-import os
-import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from iarbench.content import image_set_names, images_path
 from iarbench.errors import UserError
-from iarbench.images.decode import ImageError, decode, one_line
-from iarbench.images.preprocess import Preprocess
+from iarbench.images.folder_source import EXTENSIONS, is_img2dataset, walk
+from iarbench.images.importing import FoundImage, ImportReport, Treatment, make_records
 from iarbench.images.record import ImageRecord
+from iarbench.registry import SOURCES, did_you_mean
+from iarbench.user_code import is_file_reference, one_line_errors, split_reference
 
-EXTENSIONS = frozenset(
-    (
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
-        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".qoi", ".avif", ".heic", ".heif"),
-    )
-)
-"""Lower case; files with another extension are not opened but named, files without one are tried."""
-
-MAX_FILE_BYTES = 512 * 2**20
-
-
-@dataclass
-class ImportReport:
-    """What an import did: complete once its records have been consumed."""
-
-    imported: int = 0
-    """Number of records."""
-    skipped: list[str] = field(default_factory=list)
-    """A line "path: reason" for each file or row that gave no record."""
-    notes: list[str] = field(default_factory=list)
-    """A line for each record of which something was left out, such as the later frames of an animation."""
-
-    def skip(self, name: str, reason: str) -> None:
-        """Add a line to `skipped`."""
-        self.skipped.append(f"{one_line(name)}: {one_line(reason)}")
+_NEEDS_PATH = ("folder", "parquet", "hub")
+_PACKED = {
+    ".tar": "unpack it first (WebDataset shards too)",
+    ".gz": "unpack it first",
+    ".tgz": "unpack it first",
+    ".zip": "unpack it first",
+    ".arrow": "write it as Parquet first, with `to_parquet` of datasets",
+    ".h5": "write its images as files or as Parquet first",
+    ".npz": "write its images as files or as Parquet first",
+}
 
 
-class Raw(NamedTuple):
-    """An image as a source has it, not yet decoded."""
-
-    name: str
-    """For messages: the path, or the file and row."""
-    data: bytes
-    image_id: str
-    group: str | None = None
-    condition: str = ""
-    path: str | None = None
-
-
-def import_folder(
-    path: Path | str, *, source: str, report: ImportReport, split: str = "test", preprocess: Preprocess | None = None
+def open_source(
+    src: str, treatment: Treatment, report: ImportReport, *, read_as: str | None = None, **options: Any
 ) -> Iterator[ImageRecord]:
-    """All images below a folder, sorted by id; the id is the path relative to the folder, with "/" and in Unicode NFC.
-
-    Links to files and folders are followed, except to a folder that is read already. Nothing is left out without a
-    line in `report`: files with other extensions, broken links, unreadable or damaged files.
+    """The images of `src` as records.
 
     Args:
-        path: the folder.
-        source: the name of the set, for the `source` column.
+        src: the name of a packaged image set, a folder, a Parquet file, hf:owner/name@revision, or NAME or NAME:WHERE
+            with a name of `iarbench ls sources` or a function in a file (mine.py:photos).
+        treatment: what is done to all images alike.
         report: is filled while the records are consumed.
-        split: for the `split` column.
-        preprocess: treatment of every image; None keeps the original bytes.
+        read_as: "folder" or "parquet", for a folder that holds both pictures and Parquet.
+        options: what the source itself takes, such as `label_column`; None counts as not given.
 
     Raises:
-        UserError: `path` is not a folder.
+        UserError: nothing under that name, or an option that this source does not take; also while records are read.
     """
-    root = Path(path)
-    if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder")
-    return make_records(_folder_images(root, report), source, report, split, preprocess)
+    kind, where = _locate(src, read_as)
+    given = {name: value for name, value in options.items() if value is not None}
+    source = SOURCES.get(kind)
+    parameters = inspect.signature(source).parameters.values()
+    taken = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for name in given:
+        if name not in taken:
+            known = ", ".join(map(_flag, taken)) or "no options of its own"
+            raise UserError(f"{src}: the source {kind!r} takes no {_flag(name)}; it takes {known}")
+    found = source(where, report, **given) if SOURCES.is_builtin(kind) else _foreign(kind, source, where, report, given)
+    return make_records(found, _name(src, kind, where), treatment, report)
 
 
-def import_parquet(
-    path: Path | str,
-    *,
-    source: str,
-    report: ImportReport,
-    split: str = "test",
-    preprocess: Preprocess | None = None,
-    image_column: str = "image",
-    id_column: str | None = None,
-    group_column: str | None = None,
-    condition_column: str | None = None,
-) -> Iterator[ImageRecord]:
-    """All images of a Parquet file, or of the Parquet files of a folder in the order of their names.
-
-    Args:
-        path: the file or folder.
-        source: the name of the set, for the `source` column.
-        report: is filled while the records are consumed.
-        split: for the `split` column.
-        preprocess: treatment of every image; None keeps the original bytes.
-        image_column: Hugging Face images (`struct{bytes, path}`) or plain binary.
-        id_column: becomes the image id; by default "<file stem>/<row in the file, six digits>".
-        group_column: what is one unit in statistics, such as the photograph of a crop; by default the image.
-        condition_column: class or prompt.
-
-    Raises:
-        UserError: no Parquet file there, or a column that the first file lacks.
-    """
-    root = Path(path)
-    files = [root] if root.is_file() else sorted(root.glob("*.parquet"))
-    if not files:
-        raise UserError(f"{root}: no Parquet file here; give a .parquet file or a folder that holds some")
-    columns = {"image": image_column, "id": id_column, "group": group_column, "condition": condition_column}
-    wanted = {role: column for role, column in columns.items() if column is not None}
-    schemas = [names for file in files if (names := _column_names(file)) is not None]
-    if not schemas:
-        raise UserError(f"{root}: cannot be read as Parquet")
-    _require_columns(root, schemas[0], wanted)
-    raw = (item for file in files for item in _parquet_images(file, wanted, report))
-    return make_records(raw, source, report, split, preprocess)
+def _foreign(
+    kind: str, source: Callable[..., Any], where: str | None, report: ImportReport, given: dict[str, Any]
+) -> Iterator[FoundImage]:
+    """What a source of somebody else's gives, whose mistakes become one line."""
+    owner = f"source {kind!r}"
+    with one_line_errors(owner):
+        images = iter(source(where, report, **given))
+    while True:
+        with one_line_errors(owner):
+            try:
+                found = next(images)
+            except StopIteration:
+                return
+        if not isinstance(found, FoundImage):
+            raise UserError(
+                f"{owner}: gives {type(found).__name__}; a source yields iarbench.images.importing.FoundImage"
+            )
+        yield found
 
 
-def make_records(
-    raw: Iterable[Raw], source: str, report: ImportReport, split: str, preprocess: Preprocess | None
-) -> Iterator[ImageRecord]:
-    """Decode, treat and wrap images; what cannot be decoded and ids seen before go to the report."""
-    seen: dict[str, str] = {}
-    for item in raw:
-        if item.image_id in seen:
-            report.skip(item.name, f"its image id {item.image_id!r} is taken by {seen[item.image_id]}")
-            continue
-        try:
-            decoded = decode(item.data, item.name)
-        except ImageError as error:
-            report.skipped.append(str(error))
-            continue
-        seen[item.image_id] = item.name
-        if decoded.frames > 1:
-            report.notes.append(f"{one_line(item.name)}: {decoded.frames} frames or pages, only the first is used")
-        report.imported += 1
-        yield ImageRecord.make(
-            preprocess(decoded.image) if preprocess else item.data,
-            decoded=None if preprocess else decoded,
-            image_id=item.image_id,
-            source=source,
-            split=split,
-            group=item.group,
-            condition=item.condition,
-            path=None if preprocess else item.path,
+def _locate(src: str, read_as: str | None) -> tuple[str, str | None]:
+    """The name of a source, and where it is to look."""
+    if src in image_set_names() or src.startswith("hf:"):
+        return "parquet", str(images_path(src))
+    if is_file_reference(src):
+        file, name = split_reference(src)
+        name, _, where = name.partition(":")
+        return f"{file}:{name}", where or None
+    path = Path(src)
+    if path.exists():
+        return read_as or _kind(path), src
+    name, _, where = src.partition(":")
+    if name in SOURCES.targets():
+        if read_as:
+            raise UserError(f"--as {read_as} is for a folder or file; {src} says already how it is read")
+        return name, where or None
+    if "/" in src or path.suffix:
+        raise UserError(f"{src}: there is no such file or folder, and no source is called {name!r}")
+    known = [*image_set_names(), *SOURCES.names()]
+    raise UserError(f"{did_you_mean('image set or source', src, known)}; or give a folder or a .parquet file")
+
+
+def _kind(path: Path) -> str:
+    if path.is_file():
+        if path.suffix.lower() in _PACKED:
+            raise UserError(f"{path}: {_PACKED[path.suffix.lower()]}")
+        if path.suffix.lower() in EXTENSIONS:
+            raise UserError(f"{path}: a single picture; give the folder that holds it")
+        return "parquet"
+    pictures, tables, packed = _look_into(path)
+    if pictures and tables:
+        raise UserError(
+            f"{path}: holds pictures ({pictures.name}) and Parquet ({tables.name}); say which to read with --as folder "
+            "or --as parquet"
         )
+    if packed and not pictures and not tables:
+        raise UserError(f"{packed}: {_PACKED[packed.suffix.lower()]}")
+    return "parquet" if tables else "folder"
 
 
-def _folder_images(root: Path, report: ImportReport) -> Iterator[Raw]:
-    for image_id, file in sorted(_walk(root, report)):
-        try:
-            if not file.is_file():
-                report.skip(str(file), "broken link" if file.is_symlink() else "not a regular file")
-            elif file.suffix and file.suffix.lower() not in EXTENSIONS:
-                report.skip(str(file), f"not an image, by its extension {file.suffix}")
-            elif file.stat().st_size > MAX_FILE_BYTES:
-                report.skip(str(file), f"larger than {MAX_FILE_BYTES // 2**20} MiB")
-            else:
-                yield Raw(str(file), file.read_bytes(), image_id, path=image_id)
-        except OSError as error:
-            report.skip(str(file), f"cannot be read ({error.strerror or error})")
+def _look_into(root: Path) -> tuple[Path | None, Path | None, Path | None]:
+    """A picture, a Parquet file and a packed file of a folder, as far as it holds any."""
+    picture = table = packed = None
+    for _, file in walk(root, ImportReport()):
+        suffix = file.suffix.lower()
+        if suffix in EXTENSIONS:
+            picture = picture or file
+        elif suffix == ".parquet" and (table is None) and not is_img2dataset(file):
+            table = file
+        elif suffix in _PACKED:
+            packed = packed or file
+        if picture and table:
+            break
+    return picture, table, packed
 
 
-def _walk(root: Path, report: ImportReport) -> Iterator[tuple[str, Path]]:
-    """(image id, path) of every file; each real folder is entered once, the ones below `root` by their own names."""
-    inside = root.resolve()
-    entered: set[Path] = set()
-
-    def refuse(error: OSError) -> None:
-        report.skip(str(error.filename), f"folder cannot be read ({error.strerror})")
-
-    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        here = Path(folder)
-        for name in sorted(folders):
-            below = here / name
-            real = below.resolve()
-            if below.is_symlink() and (real in entered or real.is_relative_to(inside) or inside.is_relative_to(real)):
-                report.skip(str(below), f"link to a folder that is read already ({real})")
-                folders.remove(name)
-            entered.add(real)
-        folders.sort()
-        yield from ((_relative_id(here / name, root), here / name) for name in files)
+def _name(src: str, kind: str, where: str | None) -> str:
+    """What the set is called if nobody says: the folder, the file without .parquet, the repository, or the source."""
+    if src.startswith("hf:"):
+        return src.removeprefix("hf:").partition("@")[0].rpartition("/")[2]
+    if is_file_reference(kind):
+        return kind.rpartition(":")[2]
+    if kind not in _NEEDS_PATH or where is None:
+        return kind
+    if kind == "hub":
+        return where.rpartition("/")[2]
+    path = Path(src if Path(src).exists() else where).resolve()
+    name = path.name.removesuffix(".parquet") if path.is_file() else path.name
+    if not name:
+        raise UserError(f"{src}: a folder without a name; give the set one with --source")
+    return name
 
 
-def _relative_id(file: Path, root: Path) -> str:
-    # Names that are not valid UTF-8 arrive with surrogates, which no Parquet string can hold.
-    text = os.fsencode(file.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", text)
-
-
-def _column_names(file: Path) -> list[str] | None:
-    try:
-        return pq.read_schema(file).names
-    except (OSError, pa.ArrowException):
-        return None
-
-
-def _require_columns(file: Path, names: list[str], wanted: dict[str, str]) -> None:
-    for column in wanted.values():
-        if column not in names:
-            raise UserError(f"{file}: there is no column {column!r}; columns: {', '.join(names)}")
-
-
-def _parquet_images(file: Path, wanted: dict[str, str], report: ImportReport) -> Iterator[Raw]:
-    row = 0
-    try:
-        with pq.ParquetFile(file) as parquet:
-            _require_columns(file, parquet.schema_arrow.names, wanted)
-            for batch in parquet.iter_batches(batch_size=64, columns=list(dict.fromkeys(wanted.values()))):
-                for values in batch.to_pylist():
-                    raw = _parquet_row(file, row, {role: values[column] for role, column in wanted.items()}, report)
-                    row += 1
-                    if raw is not None:
-                        yield raw
-    except UserError as error:
-        report.skipped.append(str(error))
-    except (OSError, pa.ArrowException) as error:
-        report.skip(str(file), f"cannot be read as Parquet from row {row} on ({' '.join(str(error).split())})")
-
-
-def _parquet_row(file: Path, row: int, values: dict[str, Any], report: ImportReport) -> Raw | None:
-    name = f"{file} row {row}"
-    image = values["image"]
-    data, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
-    if not isinstance(data, bytes):
-        report.skip(name, f"holds no image bytes{f', only the path {path}' if path else ''}")
-        return None
-    image_id = f"{file.stem}/{row:06}" if values.get("id") is None else str(values["id"])
-    group, condition = values.get("group"), values.get("condition")
-    return Raw(
-        name,
-        data,
-        image_id,
-        group=None if group is None else str(group),
-        condition="" if condition is None else str(condition),
-        path=path or None,
-    )
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")

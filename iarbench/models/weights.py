@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from iarbench.errors import UserError
+from iarbench.hub import HubError, fetch_file
 from iarbench.models.variants import ENCODERS, Variant, WeightFile
 
 
@@ -78,15 +79,14 @@ def _beside(variant: Variant, file: WeightFile) -> Path:
 
 
 def _from_hub(variant: Variant, file: WeightFile) -> Path:
-    from huggingface_hub import hf_hub_download
-
     assert file.repo is not None
     assert file.file is not None
     try:
-        path = Path(hf_hub_download(file.repo, file.file, revision=file.revision))
-    except Exception as error:
-        reason = " ".join(str(error).split())[:100]
-        raise UserError(_how(variant, file, f"cannot be fetched from {file.repo} on the Hub ({reason})")) from None
+        path = fetch_file(file.repo, file.file, file.revision)
+    except HubError as error:
+        raise UserError(
+            _how(variant, file, f"cannot be fetched from {file.repo} on the Hub ({error.reason})")
+        ) from None
     expected = file.sha256 or _stored_digest(path)
     if expected is not None and _remembered(path, path.stat().st_mtime_ns) != expected:
         raise UserError(_how(variant, file, f"in {path.parent} is damaged (SHA-256 differs): delete it and try again"))

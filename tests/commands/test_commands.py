@@ -84,6 +84,7 @@ def test_info_counts_by_source_and_split(toys: Toys, capsys: pytest.CaptureFixtu
         "groups": 25,
         "sizes": "16x16",
         "formats": "PNG",
+        "licences": "",
     }
     assert main(["images", "info", str(toys.images)]) == 0
     assert "  toy-b/test: 25 images, 16x16, PNG\n" in capsys.readouterr().out

@@ -1,0 +1,145 @@
+"""A folder of pictures; folders of classes become conditions, folders of splits become splits."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iarbench.errors import UserError
+from iarbench.images.importing import FoundImage, ImportReport
+
+EXTENSIONS = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".tga", ".ico", ".qoi", ".avif", ".heic", ".heif"),
+    )
+)
+"""Lower case; files with another extension are not opened but named, files without one are tried."""
+
+MAX_FILE_BYTES = 512 * 2**20
+SPLITS = frozenset(("test", "calibration", "train", "fit"))
+"""Names of splits that tasks use: folders or shards of Hugging Face that are all called so are splits."""
+
+
+def import_folder(path: Path | str | None, report: ImportReport) -> Iterator[FoundImage]:
+    """All pictures in a folder and below it; folder/class/picture gives the class as condition.
+
+    Sorted by id; the id is the path relative to the folder, with "/" and in Unicode NFC. The condition is the name
+    of the folder that holds the picture, "" at the top. Folders at the top that are all called test, calibration, train
+    or fit are splits. What img2dataset wrote (00000/*.jpg beside 00000.parquet) gets captions as conditions and
+    addresses as pages. Links to files and folders are followed, except to a folder that is read already. Nothing is
+    left out without a line in `report`: files with other extensions, broken links, unreadable or damaged files.
+
+    Args:
+        path: the folder.
+        report: is filled while the images are consumed.
+
+    Raises:
+        UserError: no path, or it is not a folder.
+    """
+    if path is None:
+        raise UserError("folder: which one? Write folder:PATH")
+    root = Path(path)
+    if not root.is_dir():
+        raise UserError(f"{root}: there is no such folder")
+    return _pictures(root, report)
+
+
+def walk(root: Path, report: ImportReport) -> Iterator[tuple[str, Path]]:
+    """(image id, path) of every file; each real folder is entered once, the ones below `root` by their own names.
+
+    Hidden folders, such as .thumbnails, are not entered, but named in the report.
+    """
+    inside = root.resolve()
+    entered: set[Path] = set()
+
+    def refuse(error: OSError) -> None:
+        report.skip(str(error.filename), f"folder cannot be read ({error.strerror})")
+
+    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
+        here = Path(folder)
+        for name in sorted(folders):
+            below = here / name
+            real = below.resolve()
+            if name.startswith("."):
+                report.skip(str(below), "hidden folder")
+                folders.remove(name)
+            elif below.is_symlink() and (real in entered or real.is_relative_to(inside) or inside.is_relative_to(real)):
+                report.skip(str(below), f"link to a folder that is read already ({real})")
+                folders.remove(name)
+            entered.add(real)
+        folders.sort()
+        yield from ((_relative_id(here / name, root), here / name) for name in files)
+
+
+def is_img2dataset(file: Path) -> bool:
+    """Whether a Parquet file only describes the pictures in the folder beside it, as img2dataset writes them."""
+    if not file.with_suffix("").is_dir():
+        return False
+    try:
+        names = pq.read_schema(file).names
+    except (OSError, pa.ArrowException):
+        return False
+    return "key" in names and ("caption" in names or "url" in names) and "jpg" not in names
+
+
+def _pictures(root: Path, report: ImportReport) -> Iterator[FoundImage]:
+    files = sorted(walk(root, report))
+    described = _img2dataset(root)
+    splits = _split_folders(files)
+    for image_id, file in files:
+        inside = image_id.split("/")[:-1]
+        about = described.get(image_id.rpartition(".")[0])
+        try:
+            if not file.is_file():
+                report.skip(str(file), "broken link" if file.is_symlink() else "not a regular file")
+            elif described and _is_img2dataset_file(file, about is not None):
+                continue
+            elif file.suffix and file.suffix.lower() not in EXTENSIONS:
+                report.skip(str(file), f"not an image, by its extension {file.suffix}")
+            elif file.stat().st_size > MAX_FILE_BYTES:
+                report.skip(str(file), f"larger than {MAX_FILE_BYTES // 2**20} MiB")
+            elif about is not None:
+                yield FoundImage(str(file), file.read_bytes(), image_id, path=image_id, **about)
+            else:
+                classes = [] if described else inside[1:] if splits else inside
+                condition, split = classes[-1] if classes else "", inside[0] if splits else None
+                data = file.read_bytes()
+                yield FoundImage(str(file), data, image_id, condition=condition, path=image_id, split=split)
+        except OSError as error:
+            report.skip(str(file), f"cannot be read ({error.strerror or error})")
+
+
+def _split_folders(files: list[tuple[str, Path]]) -> bool:
+    """Whether every picture lies in a folder at the top that is called as a split."""
+    pictures = [image_id for image_id, file in files if file.suffix.lower() in EXTENSIONS]
+    return bool(pictures) and all("/" in image_id and image_id.split("/")[0] in SPLITS for image_id in pictures)
+
+
+def _img2dataset(root: Path) -> dict[str, dict[str, Any]]:
+    """Path without suffix, relative to `root` -> what img2dataset's Parquet file says about the picture."""
+    about: dict[str, dict[str, Any]] = {}
+    for file in sorted(root.rglob("*.parquet")):
+        if is_img2dataset(file):
+            for row in pq.read_table(file).to_pylist():
+                place = _relative_id(file.with_suffix("") / str(row["key"]), root)
+                about[place] = {"condition": str(row.get("caption") or ""), "page": row.get("url")}
+    return about
+
+
+def _is_img2dataset_file(file: Path, has_picture: bool) -> bool:
+    """Whether the file only describes pictures: 00000.parquet, 00000_stats.json, 00000/000000000.json or .txt."""
+    beside = has_picture and file.suffix in (".json", ".txt")
+    return beside or file.name.endswith("_stats.json") or (file.suffix == ".parquet" and is_img2dataset(file))
+
+
+def _relative_id(file: Path, root: Path) -> str:
+    # Names that are not valid UTF-8 arrive with surrogates, which no Parquet string can hold.
+    text = os.fsencode(file.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)
