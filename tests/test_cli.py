@@ -87,7 +87,7 @@ def test_ls_names_everything_there_is(toy_family: Toys, capsys: pytest.CaptureFi
         (["run", "--task", "TOYS", "--weights", "nowhere"], "--weights nowhere: there is no such folder"),
         (["report", "nowhere"], "nowhere: no run here"),
         (["attack", "--images", "nowhere", "--attack", "none", "--out", "x"], "unknown image set 'nowhere'"),
-        (["images", "import", "nowhere", "--out", "x"], "unknown source 'nowhere'"),
+        (["images", "import", "nowhere", "--out", "x"], "unknown image set or source 'nowhere'"),
         (["images", "info", "nowhere"], "unknown image set 'nowhere'"),
     ],
 )
