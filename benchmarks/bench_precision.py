@@ -1,17 +1,21 @@
-"""bfloat16 beside float32 on the same images: how far scores move, whether results do, and what it saves.
+"""float32 beside bfloat16, on the CPU and on a GPU where there is one: how far scores and AUROC move, what it saves.
 
-    python benchmarks/bench_precision.py [--limit N] [--encoder NAME]
+    python benchmarks/bench_precision.py [--limit N] [--target NAME ...] [--detector NAME ...] [--device NAME ...]
 
-``--limit`` takes only the first N images of each source and split of the packaged set.
+``--limit`` takes only the first N images of each source and split of the packaged set. Scores are compared with those
+in float32 on the first device.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import torch
 from common import keep, minis
 
 from iarbench.content import images_path
@@ -22,74 +26,84 @@ from iarbench.images.image_set import ImageSet
 from iarbench.models.variants import get
 from iarbench.models.weights import encoders
 from iarbench.results.compute import load_scores
-from iarbench.results.rows import AUROC, POOLED, TPR, Row
+from iarbench.results.rows import AUROC, POOLED, Row
 from iarbench.task import Task
 
-IMAGE = ["detector", "target", "encoder", "image_id"]
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One target on one device in one precision: score and seconds of every image by detector, and the rows."""
+
+    images: pd.DataFrame
+    rows: list[Row]
+
+    def auroc(self, detector: str) -> float | None:
+        """Of the detector's main score against all non-members pooled."""
+        wanted = {"detector": detector, "score_name": detector, "metric": AUROC, "nonmember_set": POOLED}
+        (row,) = (row for row in self.rows if all(getattr(row, key) == value for key, value in wanted.items()))
+        return row.value
 
 
-def scored(task: Task, images: ImageSet, limit: int | None, precision: Precision) -> tuple[pd.DataFrame, list[Row]]:
-    """Score and seconds of every image by detector, target and encoder, and the rows of the run."""
-    settings = Settings(device="cpu", precision=precision, limit=limit)
+def scored(task: Task, images: ImageSet, limit: int | None, device: str, precision: Precision) -> Scored:
+    """A run in a folder of its own."""
+    settings = Settings(device=device, precision=precision, limit=limit)
     with tempfile.TemporaryDirectory() as name:
         plan = make_plan(task, images, task.spec.images, settings)
         rows = run(plan, Path(name) / "run", settings, progress=None).rows
         scores = load_scores(Path(name) / "run", [part.path for part in plan.parts])
     scores = scores[scores["score_name"] == scores["detector"]]  # companions, such as the greedy score, follow it
-    return scores.set_index(IMAGE)[["score", "seconds"]].sort_index(), rows
+    return Scored(scores.set_index(["detector", "image_id"])[["score", "seconds"]].sort_index(), rows)
 
 
-def value(rows: list[Row], detector: str, target: str, encoder: str, metric: str) -> float | None:
-    """One number against all non-members: TPR at 1 % FPR by the matched threshold, or AUROC."""
-    kind = {"fpr_nominal": 0.01, "threshold_kind": "matched"} if metric == TPR else {}
-    wanted = {
-        "detector": detector,
-        "score_name": detector,
-        "target": target,
-        "encoder": encoder,
-        "metric": metric,
-        "nonmember_set": POOLED,
-    }
-    (row,) = (row for row in rows if all(getattr(row, key) == value for key, value in (wanted | kind).items()))
-    return row.value
-
-
-def compare(exact: pd.DataFrame, coarse: pd.DataFrame) -> dict[str, float]:
-    """How scores of one detector, target and encoder on the same images differ."""
-    a, b = exact["score"], coarse["score"]
+def moved(exact: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
+    """How the scores of one detector on the same images differ."""
+    a, b = exact["score"], other["score"]
+    change = ((b - a) / a).abs()
     return {
+        "median_relative_change": float(f"{change.median():.2g}"),
+        "largest_relative_change": float(f"{change.max():.2g}"),
         "rank_correlation": round(float(a.corr(b, method="spearman")), 5),
-        "largest_relative_change": float(f"{((b - a) / a).abs().max():.3g}"),
-        "median_relative_change": float(f"{((b - a) / a).abs().median():.3g}"),
-        "speed_ratio_to_float32": round(float(exact["seconds"].median() / coarse["seconds"].median()), 3),
+    }
+
+
+def side_by_side(ways: Mapping[str, Scored], detector: str) -> dict[str, object]:
+    """One detector in every way; the first one is what the others are compared with."""
+    first, *others = ways
+    frames = {way: found.images.loc[detector] for way, found in ways.items()}
+    return {
+        "auroc": {way: found.auroc(detector) for way, found in ways.items()},
+        "images_per_second": {way: round(1 / float(frame["seconds"].median()), 1) for way, frame in frames.items()},
+        "moved": {way: moved(frames[first], frames[way]) for way in others},
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=None)
-    parser.add_argument("--encoder", default=None, help="default: inverse where a target has it")
+    parser.add_argument("--target", action="append", help="default: every mini with images of its own")
+    parser.add_argument("--detector", action="append", help="default: quantloss and encloss")
+    parser.add_argument("--device", action="append", help="default: cpu, and cuda where there is one")
     args = parser.parse_args()
     base = Task.load("mini")
     images = ImageSet.open(images_path(base.spec.images))
     sources = set(images.index()["source"])
-    results: dict[str, object] = {"limit": args.limit}
-    for target in (name for name in minis() if name in sources):
-        known = encoders(get(target))
-        encoder = args.encoder or ("inverse" if "inverse" in known else "original")
-        task = base.narrowed(targets=[target], encoders=[encoder], attacks=["none"])
-        (exact, exact_rows), (coarse, coarse_rows) = (
-            scored(task, images, args.limit, precision) for precision in PRECISIONS
-        )
+    devices = args.device or ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    results: dict[str, object] = {
+        "limit": args.limit,
+        "cpu_computes_in_bfloat16": torch.backends.cpu.get_cpu_capability() == "AVX512",
+        "gpu": torch.cuda.get_device_name() if "cuda" in devices else None,
+    }
+    for target in args.target or (name for name in minis() if name in sources):
+        encoder = "inverse" if "inverse" in encoders(get(target)) else "original"
+        detectors = args.detector or ["quantloss", "encloss"]
+        task = base.narrowed(targets=[target], encoders=[encoder], attacks=["none"], detectors=detectors)
+        ways = {
+            f"{device} {precision}": scored(task, images, args.limit, device, precision)
+            for device in devices
+            for precision in PRECISIONS
+        }
         for detector in task.spec.detectors:
-            cell = (detector, target, encoder)
-            found: dict[str, object] = dict(compare(exact.loc[cell], coarse.loc[cell]))
-            for metric, name in ((TPR, "tpr_at_1_percent_fpr"), (AUROC, "auroc")):
-                found[name] = {
-                    precision: value(rows, *cell, metric)
-                    for precision, rows in zip(PRECISIONS, (exact_rows, coarse_rows), strict=True)
-                }
-            results[f"{target}/{encoder}/{detector}"] = found
+            results[f"{target}/{encoder}/{detector}"] = side_by_side(ways, detector)
     keep("precision", results)
 
 
