@@ -160,15 +160,14 @@ def load_target(
 
 
 def load_detector(name: str) -> Detector:
-    """A detector by name, or from a file such as "./mine.py:Mine".
+    """A detector by name, or from a file, with its parameters: "quantloss", "./mine.py:Mine:steps=3".
 
     Raises:
-        UserError: an unknown name, or something that is no detector.
+        UserError: an unknown name or parameter, or something that is no detector.
     """
-    from iarbench.registry import DETECTORS
+    from iarbench.harness.choose import choose
 
-    found: Detector = DETECTORS.get(name)()
-    return found
+    return choose(name).make()
 
 
 def score(detector: Detector, target: Target, images: Sequence[Image.Image]) -> pd.DataFrame:
@@ -182,9 +181,8 @@ def score(detector: Detector, target: Target, images: Sequence[Image.Image]) -> 
     import numpy as np
     import pandas as pd
 
-    from iarbench.detector import apply
-    from iarbench.evidence import Evidence
     from iarbench.harness.execute import to_images
+    from iarbench.harness.isolate import Isolated
     from iarbench.images.preprocess import Preprocess
 
     if not images:
@@ -192,7 +190,8 @@ def score(detector: Detector, target: Target, images: Sequence[Image.Image]) -> 
     treat = Preprocess(target.image_size).image
     pixels = np.stack([np.asarray(treat(image.convert("RGB"))) for image in images])
     device = str(next(target.tokenizer.parameters()).device)
-    return pd.DataFrame(apply(detector, Evidence(target, to_images(pixels, device))).scores)
+    at_work = Isolated(detector, target, f"detector {detector.name!r}")
+    return pd.DataFrame(at_work.score(to_images(pixels, device), "float32").scores)
 
 
 def _as_written(arguments: dict[str, Any]) -> str:

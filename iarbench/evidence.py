@@ -7,44 +7,77 @@ the image decoded from ``f`` without quantisation, ``x_hat_hat`` the same done t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from iarbench.device import Precision
+    from iarbench.generator import Generator
     from iarbench.tokenizer import Quantized, Tokenizer
 
 T = TypeVar("T")
 
+NO_ENCODER = "none"
+"""The encoder of a score that rests on the image alone."""
+
+
+class NotRead:
+    """Stands for a part of a target that the detector does not declare to read: a score's identity lacks its weights.
+
+    Raises:
+        UserError: whatever is asked of it.
+    """
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # copying and pickling ask for such
+            raise AttributeError(name)
+        raise UserError(f"it asks for the target's {self._part}, which it does not declare; add it to `reads`")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A model under test, as far as its images betray it: its tokenizer with one of its encoders."""
+    """A model under test, as far as a detector reads it: its tokenizer with one of its encoders, and its transformer
+    only for detectors that read it.
+    """
 
     name: str
     family: str
     encoder: str
-    """``original``, or ``inverse`` for one fine-tuned to invert the decoder."""
+    """``original``, ``inverse`` for one fine-tuned to invert the decoder, or `NO_ENCODER` where none is read."""
     tokenizer: Tokenizer
     weights_hash: str
     """SHA-256 identity of the weights that scores depend on."""
     image_size: int
     """Side of its images in pixels."""
+    generator: Generator = field(default_factory=lambda: cast("Generator", NotRead("transformer")))
+    """The whole model with its transformer; it holds the same tokenizer."""
 
 
 class Evidence:
     """One batch of images seen through one target: every signal is computed when first asked for, and once.
 
     ``images``: float32 (B, 3, H, W) in [0, 1], on the target's device. ``precision``: of encoder and decoder;
-    the quantiser and all that detectors compute stay in float32. ``seconds``: signal name -> what it cost, without
-    the signals it was made from.
+    the quantiser and all that detectors compute stay in float32. ``learnt``: what `Detector.fit` returned, {} for
+    detectors that learn nothing. ``seconds``: signal name -> what it cost, without the signals it was made from.
     """
 
-    def __init__(self, target: Target, images: Tensor, *, precision: Precision = "float32") -> None:
-        self.target, self.images, self.precision = target, images, precision
+    def __init__(
+        self,
+        target: Target,
+        images: Tensor,
+        *,
+        precision: Precision = "float32",
+        learnt: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.target, self.images, self.precision, self.learnt = target, images, precision, learnt or {}
         self.seconds: dict[str, float] = {}
         self._values: dict[str, Any] = {}
         self._needs: dict[str, frozenset[str]] = {}
@@ -59,31 +92,31 @@ class Evidence:
     @property
     def f(self) -> Tensor:
         """Continuous features (B, C, h, w) of the images: one encoder pass."""
-        return self.signal("f", lambda: self.encode(self.images))
+        return self._memo("f", lambda: self.encode(self.images))
 
     @property
     def quantized(self) -> Quantized:
         """Tokens (B, L) and codebook features ``f_Z`` (B, C, h, w), nearest to ``f``."""
-        return self.signal("quantized", lambda: self.target.tokenizer.quantize(self.f))
+        return self._memo("quantized", lambda: self.target.tokenizer.quantize(self.f))
 
     def searched(self, solver: str) -> Quantized:
         """Tokens and codebook features that a token search finds nearer to ``f`` than ``quantized`` is."""
-        return self.signal(f"searched/{solver}", lambda: self.target.tokenizer.search(self.f, solver))
+        return self._memo(f"searched/{solver}", lambda: self.target.tokenizer.search(self.f, solver))
 
     @property
     def x_hat(self) -> Tensor:
         """The images (B, 3, H, W) decoded from ``f``, unquantised, in [0, 1]."""
-        return self.signal("x_hat", lambda: self.decode(self.f))
+        return self._memo("x_hat", lambda: self.decode(self.f))
 
     @property
     def x_hat_hat(self) -> Tensor:
         """``x_hat`` encoded and decoded once more, unquantised, in [0, 1]."""
-        return self.signal("x_hat_hat", lambda: self.decode(self.encode(self.x_hat)))
+        return self._memo("x_hat_hat", lambda: self.decode(self.encode(self.x_hat)))
 
     @property
     def x_hat_quant(self) -> Tensor:
         """The images (B, 3, H, W) decoded from ``f_Z``, in [0, 1]."""
-        return self.signal("x_hat_quant", lambda: self.decode(self.quantized.features))
+        return self._memo("x_hat_quant", lambda: self.decode(self.quantized.features))
 
     def encode(self, images: Tensor) -> Tensor:
         """One encoder pass: images (B, 3, H, W) in [0, 1] to features float32 (B, C, h, w); not memoised."""
@@ -98,8 +131,12 @@ class Evidence:
     def signal(self, name: str, compute: Callable[[], T]) -> T:
         """The memoised result of ``compute`` (run without gradients), for signals that several detectors share.
 
-        Targets with the same weights share them as well: a signal may rest on the images and the tokenizer alone.
+        Targets with one tokenizer share it as well, unless the detector reads the transformer: it may rest on that.
         """
+        alone = "" if isinstance(self.target.generator, NotRead) else f"{self.target.name}/"
+        return self._memo(alone + name, compute)
+
+    def _memo(self, name: str, compute: Callable[[], T]) -> T:
         import torch
 
         if name not in self._values:

@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iarbench.detector import Detector, apply
-from iarbench.evidence import Evidence, Target
+from iarbench.detector import Detector, what_it_reads
+from iarbench.evidence import Target
 from iarbench.generator import Generator
 from iarbench.images.decode import encode
 from iarbench.images.record import ImageRecord
@@ -144,28 +144,13 @@ def write_toy_family(folder: Path, offsets: Mapping[str, int]) -> Path:
 
 
 def check_detector(detector: Detector) -> None:
-    """Assert what every detector must hold, on a toy target: names, shapes, finite scores, orientation (its own images
-    score higher than others'), no dependence on the other images of the batch, and the same scores twice.
+    """Assert what every detector must hold, on a toy target: sound scores, input left as it is, the same scores twice
+    and whatever else is in the batch, and higher ones for the target's own images (where it reads the tokenizer).
 
     Raises:
         AssertionError: naming what does not hold.
     """
-    kind = type(detector).__name__
-    assert detector.name, f"{kind}: name is empty"
-    assert isinstance(detector.version, int), f"{kind}: version must be a whole number"
-    target = toy_target()
-    own = torch.from_numpy(toy_images(8, 1, 0)).permute(0, 3, 1, 2).float() / 255
-    other = torch.from_numpy(toy_images(8, 2, None)).permute(0, 3, 1, 2).float() / 255
-    images = torch.cat([own, other])
-    together = apply(detector, Evidence(target, images)).scores
-    again = apply(detector, Evidence(target, images)).scores
-    alone = [apply(detector, Evidence(target, image[None])).scores for image in images]
-    assert together, f"{kind}: score returned no scores"
-    for name, values in together.items():
-        assert all(map(math.isfinite, values)), f"{kind}: score {name!r} is not finite"
-        assert values == again[name], f"{kind}: score {name!r} differs when computed twice"
-        singles = [scores[name][0] for scores in alone]
-        close = np.allclose(values, singles, rtol=1e-5, atol=1e-9)
-        assert close, f"{kind}: score {name!r} of an image depends on the others of its batch"
-        wins = np.mean(np.array(values[:8])[:, None] > np.array(values[8:])[None])
-        assert wins > 0.9, f"{kind}: score {name!r} must be higher for the target's own images (AUROC {wins:.2f})"
+    from iarbench.checks.detector_conformance import examine, toy_bench
+
+    for one in examine(detector, toy_bench(what_it_reads(type(detector)))):
+        assert one.holds, f"{type(detector).__name__}: {one.name}: {one.seen}"

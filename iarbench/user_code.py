@@ -65,11 +65,11 @@ def split_reference(reference: str) -> tuple[Path, str]:
     Raises:
         UserError: there is no such file.
     """
-    before, _, name = reference.rpartition(".py")
-    path = Path(before + ".py").expanduser().resolve()
+    before, separator, name = reference.partition(".py:")
+    path = Path(before + ".py" if separator else reference).expanduser().resolve()
     if not path.is_file():
         raise UserError(f"{reference}: there is no file {path}")
-    return path, name.removeprefix(":")
+    return path, name
 
 
 def code_of_file(path: Path) -> Code:
@@ -127,6 +127,8 @@ def one_line_errors(owner: str) -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     except UserError as error:
+        if str(error).startswith(owner):
+            raise
         raise UserError(f"{owner}: {error}") from error
     except SystemExit as error:
         raise UserError(

@@ -43,6 +43,20 @@ class Random(Base):
         return super().value(evidence) - torch.rand(len(evidence.images))
 
 
+class InPlace(Base):
+    def value(self, evidence: Evidence) -> Tensor:
+        evidence.images.mul_(0.5)
+        return super().value(evidence)
+
+
+class Counts(Base):
+    calls = 0
+
+    def value(self, evidence: Evidence) -> Tensor:
+        self.calls += 1
+        return super().value(evidence) + self.calls
+
+
 def test_a_sound_detector_passes() -> None:
     check_detector(Base())
 
@@ -50,10 +64,12 @@ def test_a_sound_detector_passes() -> None:
 @pytest.mark.parametrize(
     ("detector", "message"),
     [
-        (WrongWayRound(), "must be higher"),
-        (DependsOnBatch(), "depends on the others"),
-        (NotFinite(), "not finite"),
-        (Random(), "differs when computed twice"),
+        (WrongWayRound(), "WrongWayRound: orientation: .*must be higher"),
+        (DependsOnBatch(), "DependsOnBatch: batch invariance: .*must not depend on the rest of the batch"),
+        (NotFinite(), "NotFinite: sound scores: score 'mine' is -inf for 32 of 32 images"),
+        (Random(), "Random: batch invariance: .*random numbers"),
+        (InPlace(), r"InPlace: input untouched: it changes evidence\.images in place"),
+        (Counts(), "Counts: determinism: mine differs"),
     ],
 )
 def test_each_broken_promise_is_named(detector: Detector, message: str) -> None:

@@ -1,4 +1,4 @@
-"""``iarbench check``: parity with official outputs, and full-size names and shapes."""
+"""``iarbench check``: parity with official outputs, full-size names and shapes, and whether a detector is sound."""
 
 from __future__ import annotations
 
@@ -6,29 +6,39 @@ import argparse
 from pathlib import Path
 
 from iarbench.commands import options
+from iarbench.errors import UserError
 
 EXAMPLES = """  iarbench check parity tests/golden/llamagen
   iarbench check parity goldens/*            every folder with config.json, weights and io.safetensors
   iarbench check manifest manifest_var.json  every tensor name and shape of the released files
+  iarbench check detector ./mine.py:Mine     what every detector must do, on a toy and on a small model
+  iarbench check detector ./mine.py:Mine:steps=3 --target var-mini
 """
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the command to the command line."""
     description = (
-        "Compare our models with outputs or file manifests of the official implementations. "
-        "Prints a line a tensor (or file) and exits with 1 when one is over its tolerance."
+        "Compare our models with outputs or file manifests of the official implementations, or see whether a detector "
+        "does what detectors must. Prints a line per tensor, file or property and exits with 1 when one fails."
     )
     parser = options.add_command(
-        subparsers, "check", "prove that models behave as the official ones do", description, EXAMPLES
+        subparsers, "check", "models that behave as the official ones do, sound detectors", description, EXAMPLES
     )
-    parser.add_argument("what", choices=["parity", "manifest"], help="golden folders, or manifest files")
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="golden folders or manifest files")
+    parser.add_argument("what", choices=["parity", "manifest", "detector"], help="what is checked")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="golden folders, manifest files, or detectors")
+    parser.add_argument(
+        "--target", metavar="NAME", help="check detectors on this packaged model; default: toy and mini"
+    )
     parser.add_argument("--quiet", action="store_true", help="print only what is over, and a summary a path")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Run the checks; 0 when all hold, 1 otherwise."""
+    if args.what == "detector":
+        return _check_detectors(args)
+    if args.target is not None:
+        raise UserError(f"--target belongs to `iarbench check detector`, not to `check {args.what}`")
     import torch
 
     threads = torch.get_num_threads()
@@ -44,11 +54,27 @@ def _check(args: argparse.Namespace) -> int:
     from iarbench.checks.parity import check_folder
 
     failed = 0
-    for path in args.paths:
+    for path in map(Path, args.paths):
         lines = list(check_folder(path) if args.what == "parity" else check_manifest(path))
         over = [line for line in lines if str(line).startswith("OVER")]
         print(f"{path}: {len(lines)} checks, {len(over)} over")
         for line in over if args.quiet else lines:
             print(f"  {line}")
         failed += len(over)
+    return 1 if failed else 0
+
+
+def _check_detectors(args: argparse.Namespace) -> int:
+    from iarbench.checks.detector_conformance import benches, examine
+    from iarbench.harness.choose import choose
+
+    failed = 0
+    for choice in map(choose, options.names(args.paths)):
+        for bench in benches(choice, args.target):
+            found = examine(choice.make(), bench, choice.owner, choice)
+            broken = [one for one in found if not one.holds]
+            print(f"{choice.text} on {bench.target.name}: {len(found)} properties, {len(broken)} fail")
+            for one in broken if args.quiet else found:
+                print(f"  {one}")
+            failed += len(broken)
     return 1 if failed else 0

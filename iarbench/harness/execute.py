@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,17 +13,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iarbench.detector import apply
+from iarbench.detector import Detector, Scored, apply
 from iarbench.device import resolve_device
 from iarbench.errors import UserError
-from iarbench.evidence import Evidence, Target
+from iarbench.evidence import NO_ENCODER, Evidence, Target
+from iarbench.harness.choose import Choice
 from iarbench.harness.compiling import compile_passes
-from iarbench.harness.load import prepared, slabs
-from iarbench.harness.plan import Cell, Job, Plan, Settings
+from iarbench.harness.fit import load_learnt
+from iarbench.harness.isolate import Isolated
+from iarbench.harness.load import Slab, prepare, prepared, slabs
+from iarbench.harness.plan import Cell, IsolatedKey, Job, Plan, Settings
 from iarbench.harness.store import write_part
 from iarbench.harness.targets import Targets, load_targets
 from iarbench.harness.threads import side_by_side
 from iarbench.nn.memory import keep_freed_memory
+
+TRIED = 4
+"""Images on which a user's detector shows, before the long work, that it does what detectors must."""
 
 
 def decide(settings: Settings) -> Settings:
@@ -61,26 +67,31 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
 
 def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
     targets = _ready(jobs, settings)
-    # Every thread would compile anew.
-    threads = settings.device == "cpu" and not settings.workers and not settings.compile
-    if threads:
-        jobs = sorted(jobs, key=_size, reverse=True)  # the last ones are short: no thread waits long for another
-    work = [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, plan.task.spec.preprocessing)) for job in jobs]
+    isolated = _isolated(jobs, targets, plan, root, settings)
+    preprocessing = plan.task.spec.preprocessing
 
     def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
-        columns = _columns(job, targets)
+        columns = _columns(job, targets, isolated)
         for batch in _rebatch(pixels, batch_size(settings, job.image_size)):
             _score(columns, batch, settings)
             advance(len(batch))
         for column in columns:
+            column.check(settings)
+        for column in columns:
             write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
 
-    if threads:
-        side_by_side([partial(do, job, prepared(plan.images, several, 0)) for job, several in work])
-        return
-    pixels = prepared(plan.images, (slab for _, several in work for slab in several), settings.workers or 0)
+    def work(jobs: Sequence[Job]) -> list[tuple[Job, list[Slab]]]:
+        return [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, preprocessing)) for job in jobs]
+
+    # Every thread would compile anew.
+    if settings.device == "cpu" and not settings.workers and not settings.compile:
+        ours = sorted(_only(jobs, ours=True), key=_size, reverse=True)  # short ones last: no thread waits long
+        side_by_side([partial(do, job, prepared(plan.images, several, 0)) for job, several in work(ours)])
+        jobs = _only(jobs, ours=False)  # code of users may keep what it likes wherever it likes: one thread
+    rest = work(jobs)
+    pixels = prepared(plan.images, (slab for _, several in rest for slab in several), settings.workers or 0)
     with closing(pixels):
-        for job, several in work:
+        for job, several in rest:
             do(job, islice(pixels, len(several)))
 
 
@@ -88,16 +99,24 @@ def _size(job: Job) -> int:
     return len(job.chunk.image_ids) * len(job.cells)
 
 
+def _only(jobs: Sequence[Job], *, ours: bool) -> list[Job]:
+    """The jobs with the cells of our detectors, or with those of users' alone."""
+    kept = [replace(job, cells=tuple(cell for cell in job.cells if cell.detector.is_ours == ours)) for job in jobs]
+    return [job for job in kept if job.cells]
+
+
 def _ready(jobs: Sequence[Job], settings: Settings) -> Targets:
     """The targets of all jobs, each having seen a batch: to allocate, choose kernels and compile is no image's cost."""
     cells = [cell for job in jobs for cell in job.cells]
-    targets = load_targets(((cell.variant, cell.encoder) for cell in cells), settings)
+    targets = load_targets((cell.target for cell in cells), settings)
     for cell in cells:
-        if targets[cell.variant.name, cell.encoder].weights_hash != cell.part.identity["target_weights"]:
+        if targets[cell.target_key].weights_hash != cell.part.identity["target_weights"]:
             raise UserError(
                 f"the weights of {cell.variant.name} changed while the run was being planned; repeat the command"
             )
     for target in {id(target.tokenizer): target for target in targets.values()}.values():
+        if target.encoder == NO_ENCODER:
+            continue
         warm_up = partial(_warm_up, target, settings)
         if settings.compile:
             compile_passes(target, warm_up)
@@ -106,39 +125,108 @@ def _ready(jobs: Sequence[Job], settings: Settings) -> Targets:
     return targets
 
 
+def _isolated(
+    jobs: Sequence[Job], targets: Targets, plan: Plan, root: Path, settings: Settings
+) -> dict[IsolatedKey, Isolated]:
+    """Every detector of a user's at every target, having shown on a few images that it does what detectors must."""
+    found: dict[IsolatedKey, Isolated] = {}
+    tried: set[Choice] = set()
+    for job in jobs:
+        for cell in job.cells:
+            if cell.detector.is_ours or cell.isolated_key in found:
+                continue
+            detector = at_work(cell, targets, root)
+            assert isinstance(detector, Isolated)
+            found[cell.isolated_key] = detector
+            if cell.detector not in tried:
+                tried.add(cell.detector)
+                slab = Slab(job.chunk.image_ids[:TRIED], job.attack, job.image_size, plan.task.spec.preprocessing)
+                images = to_images(prepare(plan.images, slab), settings.device)
+                detector.require_scores_of_images_alone(images, settings.precision)
+    return found
+
+
+def at_work(cell: Cell, targets: Targets, root: Path) -> Detector | Isolated:
+    """The detector of a cell as it scores: ours as it is, a user's isolated and with what it learnt below `root`."""
+    choice = cell.detector
+    if choice.is_ours:
+        return choice.make()
+    learnt = load_learnt(root, cell.fit) if cell.fit is not None else {}
+    return Isolated(choice.make(), targets[cell.target_key], choice.owner, choice.folder, learnt)
+
+
 @dataclass(slots=True)
 class _Column:
     """The growing scores of one cell."""
 
     cell: Cell
     target: Target
+    detector: Detector | Isolated
     scores: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    probe: torch.Tensor | None = None
+    """The last image of the first batch, for an isolated detector: scored once more in the end."""
+    probed: int = 0
+
+    def add(self, scored: Scored, count: int) -> None:
+        for name, values in scored.scores.items():
+            self.scores.setdefault(name, []).extend(values[:count])
+        self.seconds.extend([scored.seconds] * count)
+
+    def check(self, settings: Settings) -> None:
+        """Raise UserError when an isolated detector has not kept to the rules meanwhile."""
+        if not isinstance(self.detector, Isolated) or self.probe is None:
+            return
+        scale = max(abs(value) for values in self.scores.values() for value in values)
+        before = {name: values[self.probed] for name, values in self.scores.items()}
+        self.detector.require_same(self.probe, settings.precision, before, scale)
+        self.detector.require_unchanged_weights()
 
 
-def _columns(job: Job, targets: Targets) -> list[_Column]:
+def _columns(job: Job, targets: Targets, isolated: Mapping[IsolatedKey, Isolated]) -> list[_Column]:
     """A column for every cell; those that share a tokenizer follow each other."""
     together: dict[int, list[_Column]] = {}
     for cell in job.cells:
-        target = targets[cell.variant.name, cell.encoder]
-        together.setdefault(id(target.tokenizer), []).append(_Column(cell, target))
+        target = targets[cell.target_key]
+        detector = isolated.get(cell.isolated_key) or cell.detector.make()
+        together.setdefault(id(target.tokenizer), []).append(_Column(cell, target, detector))
     return [column for columns in together.values() for column in columns]
 
 
 def _score(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
-    count = len(batch)
+    ours = [column for column in columns if not isinstance(column.detector, Isolated)]
+    if ours:
+        _score_ours(ours, batch, settings)
+    if len(ours) < len(columns):
+        _score_isolated(columns, batch, settings)
+
+
+def _score_ours(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
     images = to_images(_filled(batch, settings, columns[0].target.image_size), settings.device)
     evidence = Evidence(columns[0].target, images, precision=settings.precision)
     for column in columns:
+        assert isinstance(column.detector, Detector)
         # The signals of one tokenizer are let go before the next one's are made.
         same = column.target.tokenizer is evidence.target.tokenizer
         evidence = (
             evidence.seen_by(column.target) if same else Evidence(column.target, images, precision=settings.precision)
         )
-        scored = apply(column.cell.detector, evidence)
-        for name, values in scored.scores.items():
-            column.scores.setdefault(name, []).extend(values[:count])
-        column.seconds.extend([scored.seconds] * count)
+        column.add(apply(column.detector, evidence), len(batch))
+
+
+def _score_isolated(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
+    images = to_images(batch, settings.device)
+    for_all_targets: dict[Choice, Scored] = {}
+    for column in columns:
+        if not isinstance(column.detector, Isolated):
+            continue
+        choice = column.cell.detector
+        scored = for_all_targets.get(choice) or column.detector.score(images, settings.precision)
+        if not choice.kind.uses_target:
+            for_all_targets[choice] = scored
+        column.add(scored, len(batch))
+        if column.probe is None:
+            column.probe, column.probed = images[-1:], len(batch) - 1
 
 
 def _filled(batch: np.ndarray, settings: Settings, image_size: int) -> np.ndarray:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iarbench import attack as attacks
-from iarbench.detector import Detector
+from iarbench.detector import fits, what_it_reads
 from iarbench.device import Precision
 from iarbench.errors import UserError
+from iarbench.evidence import NO_ENCODER
+from iarbench.harness.choose import Choice, choose_all
+from iarbench.harness.fit import Fit, plan_fit
 from iarbench.harness.store import Chunk, Part, is_stored
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.models.variants import Variant
 from iarbench.models.weights import encoders, weights_hash
-from iarbench.registry import DETECTORS, is_file_reference
+from iarbench.registry import ATTACKS
 from iarbench.task import Task
 
 if TYPE_CHECKING:
@@ -25,6 +29,12 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Images a part holds at most: what a kill can cost, and what stays in memory."""
+
+IsolatedKey = tuple[Choice, str, str]
+"""(detector, generator, encoder)"""
+
+NO_WEIGHTS = "none"
+"""The weights of a target of which a detector reads nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,26 @@ class Cell:
     part: Part
     variant: Variant
     encoder: str
-    detector: Detector
+    """`NO_ENCODER` for a detector that reads the image alone."""
+    detector: Choice
+    fit: Fit | None = None
+    """What the detector learns first; its outcome is part of the part's identity once it is there."""
+
+    @property
+    def target(self) -> tuple[Variant, str, bool]:
+        """The variant, its encoder, and whether the transformer is read."""
+        return self.variant, self.encoder, "transformer" in what_it_reads(self.detector.kind)
+
+    @property
+    def target_key(self) -> tuple[str, str, bool]:
+        """The same by name."""
+        variant, encoder, transformer = self.target
+        return variant.name, encoder, transformer
+
+    @property
+    def isolated_key(self) -> IsolatedKey:
+        """What one object of a user's detector is kept for."""
+        return self.detector, self.variant.name, self.encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,90 +139,109 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) 
     Raises:
         UserError: an unknown name, weights that cannot be had, or images that do not fit the task.
     """
-    sides, notes = _sides(task, settings.weights_dir)
-    detectors = [_detector(name) for name in dict.fromkeys(task.spec.detectors)]
+    chosen = choose_all(task.spec.detectors)
+    sides, notes = _sides(task, chosen, settings.weights_dir)
     shared = {"image_set": image_set, "images_fingerprint": images.fingerprint}
     index = images.index()
     if twice := _repeated(index):
         raise UserError(f"image id {twice!r} occurs twice in {image_set}; ids must be unique")
     setting = {"precision": settings.precision, "preprocessing": task.spec.preprocessing}
+    looks = [_look(choice, side, task, index, setting) for side in sides for choice in side.detectors]
     chunks = list(_chunks(index, settings.limit))
     jobs: list[Job] = []
     used: set[str] = set()
     for text in task.attacks_for(task.spec.attacks):
         attack = attacks.parse(text)
-        acted = {"attack": attack.name, "attack_version": attack.version, **_code(text.split("+"), "attack"), **setting}
+        acted = {"attack": attack.name, "attack_version": attack.version, **_attack_code(text), **setting}
         for chunk in chunks:
-            asked = [side for side in sides if task.needs(side.variant.name, chunk.source, chunk.split, attack.name)]
+            asked = [look for look in looks if task.needs(look.name, chunk.source, chunk.split, attack.name)]
             used.update(chunk.image_ids if asked else ())
-            for size in sorted({side.variant.image_size for side in asked}):
-                cells = tuple(
-                    Cell(Part({**detector.identity, **side.identity, **acted}, {**side.about, **shared}, chunk),
-                         side.variant, side.encoder, detector.detector)
-                    for side in asked if side.variant.image_size == size for detector in detectors
-                )  # fmt: skip
+            for size in sorted({look.side.variant.image_size for look in asked}):
+                cells = tuple(look.cell(acted, shared, chunk) for look in asked if look.side.variant.image_size == size)
                 jobs.append(Job(chunk, text, size, cells))
-    weights = {f"{side.variant.name}/{side.encoder}": side.identity["target_weights"] for side in sides}
-    looked_at = images.filter(image_id=used)
+    weights = {side.label: side.identity["target_weights"] for side in sides if side.encoder != NO_ENCODER}
+    learnt_from = {image_id for look in looks if look.fit is not None for image_id in look.fit.image_ids}
+    looked_at = images.filter(image_id=used | learnt_from)
     looked_at.require_unchanged()  # stored scores are looked up by the sha256 column
     notes += looked_at.shared_files()
-    return Plan(task, images, index[index["image_id"].isin(used)], tuple(jobs), weights, tuple(notes))
+    return Plan(task, images, index[index["image_id"].isin(used)], tuple(jobs), weights, tuple(dict.fromkeys(notes)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One target with one encoder."""
+    """One target with one encoder, and the detectors that look at it so."""
 
     variant: Variant
     encoder: str
+    transformer: bool
     identity: dict[str, Any]
-    about: dict[str, Any]
+    detectors: list[Choice]
+
+    @property
+    def label(self) -> str:
+        return f"{self.variant.name}/{self.encoder}{'+transformer' if self.transformer else ''}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Chosen:
-    detector: Detector
-    identity: dict[str, Any]
+class _Look:
+    """One detector at one target."""
+
+    detector: Choice
+    side: _Side
+    fit: Fit | None
+
+    @property
+    def name(self) -> str:
+        return self.side.variant.name
+
+    def cell(self, acted: dict[str, Any], shared: dict[str, Any], chunk: Chunk) -> Cell:
+        identity = {**self.detector.identity, **self.side.identity, **acted}
+        if self.fit is not None:
+            identity["fit"] = self.fit.key
+        about = {"target_family": self.side.variant.family, **shared}
+        return Cell(Part(identity, about, chunk), self.side.variant, self.side.encoder, self.detector, self.fit)
 
 
-def _sides(task: Task, weights_dir: Path | None) -> tuple[list[_Side], list[str]]:
-    sides, notes = [], []
+def _look(choice: Choice, side: _Side, task: Task, index: pd.DataFrame, setting: dict[str, Any]) -> _Look:
+    fit = (
+        plan_fit(choice, side.variant, side.encoder, side.identity, task, index, setting) if fits(choice.kind) else None
+    )
+    return _Look(choice, side, fit)
+
+
+def _sides(task: Task, chosen: list[Choice], weights_dir: Path | None) -> tuple[list[_Side], list[str]]:
+    """Every target once for all detectors that read the same of it."""
+    sides: list[_Side] = []
+    notes: list[str] = []
+    alone = [choice for choice in chosen if "image" in choice.kind.reads]
+    with_transformer = [choice for choice in chosen if "transformer" in choice.kind.reads]
+    with_tokenizer = [choice for choice in chosen if choice not in alone and choice not in with_transformer]
     for name in dict.fromkeys(task.spec.targets):
         variant = variants.get(name)
-        for encoder in dict.fromkeys(task.spec.encoders):
+        size = {"target": name, "image_size": variant.image_size}
+        if alone:
+            identity = {**size, "encoder": NO_ENCODER, "target_weights": NO_WEIGHTS}
+            sides.append(_Side(variant, NO_ENCODER, False, identity, alone))
+        for encoder in dict.fromkeys(task.spec.encoders if with_tokenizer or with_transformer else ()):
             if encoder not in (known := encoders(variant, weights_dir)):
                 notes.append(f"{name} has no {encoder} encoder, skipped; it has: {', '.join(known)}")
                 continue
-            weights = weights_hash(variant, encoder, weights_dir)
-            identity = {"target": name, "encoder": encoder, "target_weights": weights, "image_size": variant.image_size}
-            sides.append(_Side(variant, encoder, identity, {"target_family": variant.family}))
+            for transformer, detectors in ((False, with_tokenizer), (True, with_transformer)):
+                if detectors:
+                    weights = weights_hash(variant, encoder, weights_dir, transformer=transformer)
+                    identity = {**size, "encoder": encoder, "target_weights": weights}
+                    sides.append(_Side(variant, encoder, transformer, identity, detectors))
     if not sides:
         raise UserError(f"nothing to run: {'; '.join(notes)}")
     return sides, notes
 
 
-def _detector(name: str) -> _Chosen:
-    kind = DETECTORS.get(name)
-    if not (isinstance(kind, type) and issubclass(kind, Detector)):
-        raise UserError(f"{name}: not a detector; it must be a class derived from iarbench.detector.Detector")
-    try:
-        detector = kind()
-    except TypeError as error:
-        raise UserError(f"detector {name!r} cannot be made without arguments ({error})") from None
-    identity = {
-        "detector": detector.name,
-        "detector_version": detector.version,
-        "parameters": ",".join(f"{name}={value}" for name, value in sorted(detector.parameters.items())),
-    }
-    return _Chosen(detector, identity | _code([name], "detector"))
-
-
-def _code(names: Sequence[str], what: str) -> dict[str, str]:
-    """Hash of the user's own files among the names: they change more often than their author raises the version."""
-    files = [Path(name.rpartition(".py:")[0] + ".py").expanduser() for name in names if is_file_reference(name)]
-    if not files:
-        return {}
-    return {f"{what}_code": hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()}
+def _attack_code(text: str) -> dict[str, str]:
+    """Digest of the code of an attack's steps that are not ours: it changes more often than its version is raised."""
+    names = [step.strip() for step in text.split("+")]
+    plain = [name if ".py:" in name else re.split(r"[^A-Za-z_-]", name, maxsplit=1)[0] for name in names]
+    digests = [code.digest for code in map(ATTACKS.code, plain) if code is not None]
+    return {"attack_code": hashlib.sha256("".join(digests).encode()).hexdigest()} if digests else {}
 
 
 def _chunks(index: pd.DataFrame, limit: int | None) -> Iterator[Chunk]:

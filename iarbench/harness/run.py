@@ -18,6 +18,7 @@ from iarbench.errors import UserError
 from iarbench.files import write_atomically, write_text
 from iarbench.harness import manifest as manifests
 from iarbench.harness.leak_checks import Areas, check_leaks
+from iarbench.harness.learn import learn, with_learnt
 from iarbench.harness.missing_sets import leave_out_missing
 from iarbench.harness.plan import Job, Plan, Settings, make_plan
 from iarbench.harness.store import remove_leftovers
@@ -80,12 +81,15 @@ def run(
         UserError: `root` holds something else, or images, weights or the device cannot be used.
     """
     before = manifests.require_same_task(root, plan)
+    plan = with_learnt(plan, root)
     missing = plan.missing(root)
     if before and not missing and _is_whole(root, before, plan):
         return _stored(plan.task, root, before)
     remove_leftovers(root)
     began = time.monotonic()
     manifest = manifests.start(root, plan, settings, before, command)
+    plan = learn(plan, root, settings)
+    missing = plan.missing(root)
     settings = _execute(missing, plan, root, settings, progress) if missing else settings
     outcome = _conclude(plan, root)
     seconds = time.monotonic() - began
@@ -97,7 +101,7 @@ def run(
 def outline(plan: Plan, root: Path) -> dict[str, Any]:
     """What a run would do, in numbers; nothing is computed or written."""
     before = manifests.require_same_task(root, plan)
-    missing = plan.missing(root)
+    missing = with_learnt(plan, root).missing(root)
     spec, todo = plan.task.spec, sum(len(job.cells) for job in missing)
     return {
         "task": spec.name,

@@ -67,8 +67,8 @@ class Part:
     @cached_property
     def path(self) -> str:
         """Relative to the folder of the run: scores/<detector>/<target>/<encoder>/<attack>/<images>-<key>.parquet."""
-        folders = [_safe(str(self.identity[name])) for name in ("detector", "target", "encoder", "attack")]
-        images = _safe(f"{self.chunk.source}-{self.chunk.split}")
+        folders = [safe(str(self.identity[name])) for name in ("detector", "target", "encoder", "attack")]
+        images = safe(f"{self.chunk.source}-{self.chunk.split}")
         return "/".join(["scores", *folders, f"{images}-{self.key[:12]}.parquet"])
 
 
@@ -128,5 +128,5 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _safe(name: str) -> str:
+def safe(name: str) -> str:
     return "".join(char if char.isalnum() or char in "._+-=" else "_" for char in name).lstrip(".") or "_"

@@ -5,39 +5,57 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import torch
 
-from iarbench.evidence import Target
-from iarbench.harness.plan import Settings
-from iarbench.models.loading import load_target
+from iarbench.evidence import NO_ENCODER, NotRead, Target
+from iarbench.harness.plan import NO_WEIGHTS, Settings
+from iarbench.models.loading import load_target, with_transformer
 from iarbench.models.variants import Variant
 from iarbench.models.weights import weights_hash
 
-Targets = dict[tuple[str, str], Target]
-"""(generator, encoder) -> target."""
+if TYPE_CHECKING:
+    from iarbench.tokenizer import Tokenizer
+
+Wanted = tuple[Variant, str, bool]
+"""Generator, encoder, and whether its transformer is read."""
+Targets = dict[tuple[str, str, bool], Target]
+"""(generator, encoder, whether with its transformer) -> target."""
 
 
-def load_targets(wanted: Iterable[tuple[Variant, str]], settings: Settings) -> Targets:
+def load_targets(wanted: Iterable[Wanted], settings: Settings) -> Targets:
     """Every wanted variant with its encoder, on the device of `settings` (after `decide`), in channels_last.
 
-    Targets whose tokenizers compute the same hold one and the same tokenizer object, by which others can tell.
+    Targets whose tokenizers compute the same hold one and the same tokenizer object, by which others can tell. Nothing
+    is loaded for detectors that read the image alone.
 
     Raises:
         UserError: weights that cannot be used.
     """
     targets: Targets = {}
     first: dict[str, Target] = {}
-    for variant, encoder in wanted:
-        if (variant.name, encoder) in targets:
+    for variant, encoder, transformer in wanted:
+        if (variant.name, encoder, transformer) in targets:
+            continue
+        if encoder == NO_ENCODER:
+            targets[variant.name, encoder, transformer] = _without_weights(variant)
             continue
         key = _what_it_computes(variant, encoder, settings)
         if key not in first:
             first[key] = load_target(variant.name, encoder, settings.device, settings.weights_dir)
             # a third faster on a CPU
             first[key].tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        targets[variant.name, encoder] = replace(first[key], name=variant.name, family=variant.family)
+        target = replace(first[key], name=variant.name, family=variant.family)
+        if transformer:
+            target = with_transformer(target, variant, settings.device, settings.weights_dir)
+        targets[variant.name, encoder, transformer] = target
     return targets
+
+
+def _without_weights(variant: Variant) -> Target:
+    nothing = cast("Tokenizer", NotRead("tokenizer"))
+    return Target(variant.name, variant.family, NO_ENCODER, nothing, NO_WEIGHTS, variant.image_size)
 
 
 def _what_it_computes(variant: Variant, encoder: str, settings: Settings) -> str:

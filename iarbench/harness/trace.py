@@ -17,6 +17,7 @@ import numpy as np
 from iarbench.detector import Detector, apply
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
+from iarbench.harness.learn import learn
 from iarbench.harness.plan import Plan, Settings, make_plan, together
 from iarbench.images.decode import decode_rgb
 from iarbench.images.image_set import ImageSet
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from iarbench.evidence import Target
+    from iarbench.harness.isolate import Isolated
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Tracer:
     """Targets ready to judge images, each with the calibration scores of its non-members by set."""
 
     targets: tuple[Target, ...]
-    detector: Detector
+    detectors: Mapping[str, Detector | Isolated]
+    """Target -> the detector at work on it."""
     calibration: Mapping[str, Mapping[str, np.ndarray]]
     families: Mapping[str, str]
     alpha: float
@@ -72,7 +75,11 @@ class Tracer:
             tokenizer = id(target.tokenizer)
             if tokenizer not in evidence:
                 evidence[tokenizer] = self._evidence(target, image)
-            scored = apply(self.detector, evidence[tokenizer].seen_by(target))
+            detector, seen = self.detectors[target.name], evidence[tokenizer]
+            if isinstance(detector, Detector):
+                scored = apply(detector, seen.seen_by(target))
+            else:
+                scored = detector.score(seen.images, self.settings.precision)
             scores[target.name] = next(iter(scored.scores.values()))[0]
         return scores
 
@@ -109,20 +116,21 @@ def make_tracer(
         UserError: as `iarbench.harness.run.run`; or too few calibration images for `alpha`.
     """
     from iarbench.content import images_path
-    from iarbench.harness.execute import decide, execute
+    from iarbench.harness.execute import at_work, decide, execute
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
     images = ImageSet.open(images_path(task.spec.images))
-    plans = [_plan(task, target, encoder, images, settings) for target in task.spec.targets]
+    plans = [learn(_plan(task, one, encoder, images, settings), cache, settings) for one in task.spec.targets]
     todo = together(job for plan in plans for job in plan.missing(cache))
     if todo:
         with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:
             execute(todo, plans[0], cache, settings, bar.advance)
     cells = [plan.jobs[0].cells[0] for plan in plans]
+    targets = load_targets((cell.target for cell in cells), settings)
     tracer = Tracer(
-        targets=tuple(load_targets(((cell.variant, cell.encoder) for cell in cells), settings).values()),
-        detector=cells[0].detector,
+        targets=tuple(targets.values()),
+        detectors={cell.variant.name: at_work(cell, targets, cache) for cell in cells},
         calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
         families=_families(task),
         alpha=alpha,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +67,34 @@ def load_inverse(tokenizer: Tokenizer, path: Path) -> None:
     load_released(tokenizer, {**frozen, **state}, str(path))
 
 
-def load_target(name: str, encoder: str = "original", device: str = "cpu", weights_dir: Path | None = None) -> Target:
-    """A target ready to score with: its tokenizer on ``device`` and the identity of its weights."""
+def load_target(
+    name: str,
+    encoder: str = "original",
+    device: str = "cpu",
+    weights_dir: Path | None = None,
+    *,
+    transformer: bool = False,
+) -> Target:
+    """A target ready to score with on ``device``: its tokenizer, its ``transformer`` where one is to be read, and the
+    identity of their weights.
+    """
     variant = variants.get(name)
-    return Target(
+    target = Target(
         name=name,
         family=variant.family,
         encoder=encoder,
         tokenizer=load_tokenizer(variant, encoder, weights_dir).to(device),
-        weights_hash=weights_hash(variant, encoder, weights_dir),
+        weights_hash=weights_hash(variant, encoder, weights_dir, transformer=transformer),
         image_size=variant.image_size,
     )
+    return with_transformer(target, variant, device, weights_dir) if transformer else target
+
+
+def with_transformer(target: Target, variant: Variant, device: str, weights_dir: Path | None = None) -> Target:
+    """The target of a variant with its transformer, on its tokenizer and ``device``."""
+    generator = _generator(target.tokenizer, variant, device, weights_dir, "default")
+    identity = weights_hash(variant, target.encoder, weights_dir, transformer=True)
+    return replace(target, generator=generator, weights_hash=identity)
 
 
 def load_generator(
@@ -86,10 +104,16 @@ def load_generator(
     variant = variants.get(name)
     if sampling not in variant.sampling:
         raise UserError(f"{name} has no sampling {sampling!r}; it has: {', '.join(variant.sampling)}")
+    tokenizer = load_tokenizer(variant, weights_dir=weights_dir).to(device)
+    return _generator(tokenizer, variant, device, weights_dir, sampling)
+
+
+def _generator(
+    tokenizer: Tokenizer, variant: Variant, device: str, weights_dir: Path | None, sampling: str
+) -> Generator:
     transformer = build_transformer(variant)
     _fill(transformer, variant, "transformer", weights_dir)
     transformer.float().eval().requires_grad_(False).to(device)
-    tokenizer = load_tokenizer(variant, weights_dir=weights_dir).to(device)
     return family_class(variant)(tokenizer, transformer, variant.sampling[sampling])
 
 

@@ -44,9 +44,12 @@ def encoders(variant: Variant, weights_dir: Path | None = None) -> tuple[str, ..
     )
 
 
-def weights_hash(variant: Variant, encoder: str, weights_dir: Path | None = None) -> str:
-    """SHA-256 identity of everything a tokenizer score depends on: the tokenizer file and the encoder file."""
+def weights_hash(variant: Variant, encoder: str, weights_dir: Path | None = None, *, transformer: bool = False) -> str:
+    """SHA-256 identity of the weights that a score depends on: the tokenizer's file, that of a fine-tuned encoder and,
+    for scores that read it, that of the ``transformer``.
+    """
     parts = ["tokenizer"] if encoder == "original" else ["tokenizer", encoder]
+    parts += ["transformer"] if transformer else []
     digests = [_digest(variant, part, weights_dir) for part in parts]
     return hashlib.sha256("\n".join([encoder, *digests]).encode()).hexdigest()
 

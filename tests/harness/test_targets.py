@@ -54,21 +54,21 @@ def test_each_distinct_weights_hash_is_loaded_once(twins: Toys, monkeypatch: pyt
     loads = []
     load = targets.load_target
     monkeypatch.setattr(targets, "load_target", lambda *args: loads.append(args[:2]) or load(*args))
-    wanted = [(variants.get(name), e) for name in ("toy-a", "toy-b", "toy-c") for e in ("original", "inverse")]
+    wanted = [(variants.get(name), e, False) for name in ("toy-a", "toy-b", "toy-c") for e in ("original", "inverse")]
     found = targets.load_targets(wanted, decide(Settings(device="cpu")))
     assert loads == [(name, encoder) for name in ("toy-a", "toy-c") for encoder in ("original", "inverse")]
-    assert list(found) == [(target.name, target.encoder) for target in found.values()]
+    assert list(found) == [(target.name, target.encoder, False) for target in found.values()]
     for encoder in ("original", "inverse"):
-        one, twin, other = (found[name, encoder] for name in ("toy-a", "toy-b", "toy-c"))
+        one, twin, other = (found[name, encoder, False] for name in ("toy-a", "toy-b", "toy-c"))
         assert one.tokenizer is twin.tokenizer is not other.tokenizer
         assert one.weights_hash == twin.weights_hash != other.weights_hash
-    assert found["toy-a", "original"].tokenizer is not found["toy-a", "inverse"].tokenizer
+    assert found["toy-a", "original", False].tokenizer is not found["toy-a", "inverse", False].tokenizer
 
 
 def test_the_same_file_in_another_configuration_is_another_tokenizer(twins: Toys) -> None:
     a, b = variants.get("toy-a"), variants.get("toy-b").model_copy(update={"tokenizer": {"cell": 8}})
-    found = targets.load_targets([(a, "original"), (b, "original")], decide(Settings(device="cpu")))
-    assert found["toy-a", "original"].tokenizer is not found["toy-b", "original"].tokenizer
+    found = targets.load_targets([(a, "original", False), (b, "original", False)], decide(Settings(device="cpu")))
+    assert found["toy-a", "original", False].tokenizer is not found["toy-b", "original", False].tokenizer
 
 
 def test_shared_weights_are_computed_once_and_stored_for_each(twins: Toys, calls: Counter[str], tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Letting detectors learn, once, before anything is scored; see `iarbench.harness.fit` for where it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iarbench.detector import what_it_reads
+from iarbench.files import write_atomically
+from iarbench.harness.fit import Fit, digest
+from iarbench.harness.plan import Plan, Settings
+from iarbench.task import CLEAN
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from iarbench.evidence import Evidence
+    from iarbench.harness.isolate import Isolated
+
+BATCH = 32
+"""Images that a detector gets at once while it learns, whatever the batch size of the scoring."""
+
+
+def with_learnt(plan: Plan, root: Path) -> Plan:
+    """The plan with the hash of what was learnt, where it is there, in the identity of the scores; no torch."""
+    digests = {fit.key: digest(root, fit) for fit in _fits(plan)}
+    if not digests:
+        return plan
+    jobs = []
+    for job in plan.jobs:
+        cells = [
+            replace(cell, part=replace(cell.part, identity={**cell.part.identity, "learnt": digests[cell.fit.key]}))
+            if cell.fit is not None
+            else cell
+            for cell in job.cells
+        ]
+        jobs.append(replace(job, cells=tuple(cells)))
+    return replace(plan, jobs=tuple(jobs))
+
+
+def unfitted(plan: Plan, root: Path) -> list[Fit]:
+    """What is still to be learnt."""
+    return [fit for fit in _fits(plan) if digest(root, fit) is None]
+
+
+def learn(plan: Plan, root: Path, settings: Settings) -> Plan:
+    """The plan, after every detector in it has learnt what it is to learn; without such detectors no torch.
+
+    Raises:
+        UserError: images, weights or a device that cannot be used, or a detector that fails or returns no tensors.
+    """
+    if todo := unfitted(plan, root):
+        from iarbench.harness.execute import decide
+
+        _fit_all(todo, plan, root, decide(settings))
+    return with_learnt(plan, root)
+
+
+def _fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> None:
+    from safetensors.torch import save
+
+    from iarbench.harness.execute import be_exact
+    from iarbench.harness.isolate import Isolated
+    from iarbench.harness.targets import load_targets
+
+    be_exact()
+    wanted = [(fit.variant, fit.encoder, "transformer" in what_it_reads(fit.detector.kind)) for fit in fits]
+    targets = load_targets(wanted, settings)
+    for fit, (variant, encoder, transformer) in zip(fits, wanted, strict=True):
+        choice = fit.detector
+        at_work = Isolated(choice.make(), targets[variant.name, encoder, transformer], choice.owner, choice.folder)
+        data = save(at_work.fit(_Images(fit, plan, at_work, settings)), metadata={"key": fit.key})
+        write_atomically(root / fit.path, lambda file, data=data: file.write(data))  # type: ignore[misc]
+
+
+class _Images:
+    """The batches that `Detector.fit` goes through, as often as it likes."""
+
+    def __init__(self, fit: Fit, plan: Plan, at_work: Isolated, settings: Settings) -> None:
+        self.fit, self.plan, self.at_work, self.settings = fit, plan, at_work, settings
+
+    def __len__(self) -> int:
+        return -(-len(self.fit.image_ids) // BATCH)
+
+    def __iter__(self) -> Iterator[tuple[Evidence, Tensor]]:
+        import torch
+
+        from iarbench.harness.execute import to_images
+        from iarbench.harness.load import Slab, prepare
+
+        for start in range(0, len(self.fit.image_ids), BATCH):
+            ids, members = self.fit.image_ids[start : start + BATCH], self.fit.members[start : start + BATCH]
+            slab = Slab(ids, CLEAN, self.fit.variant.image_size, self.plan.task.spec.preprocessing)
+            images = to_images(prepare(self.plan.images, slab), self.settings.device)
+            yield self.at_work.evidence(images, self.settings.precision), torch.tensor(members, device=images.device)
+
+
+def _fits(plan: Plan) -> list[Fit]:
+    found = {cell.fit.key: cell.fit for job in plan.jobs for cell in job.cells if cell.fit is not None}
+    return list(found.values())
