@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ def run(
     attack: Names = None,
     attacked: str | None = None,
     images: str | None = None,
+    members: AnyPath | None = None,
+    real: AnyPath | Sequence[AnyPath] | None = None,
+    group_by: str | None = None,
+    group_column: str | None = None,
+    with_others: bool = False,
     fpr: float | Sequence[float] | None = None,
     limit: int | None = None,
     out: AnyPath | None = None,
@@ -97,6 +103,8 @@ def run(
         task: a packaged task, or the path of a .yaml file.
         target, detector, encoder, attack, images, attacked, fpr, limit: replace what the task says, as the options of
             the command do.
+        members, real, group_by, group_column, with_others: your own images in place of the task's, as the options of
+            the command; `real` may be several.
         out: folder of the run; by default runs/<task>.
         device, precision, batch_size, workers, weights: how to compute, as the options of the command.
         progress: whether to say on standard error how far it is.
@@ -105,9 +113,16 @@ def run(
         UserError: a mistake in the input, in one line.
     """
     asked = _as_written(locals())
+    from iarbench.files import cache_dir
     from iarbench.harness import run as harness
+    from iarbench.harness.own_images import OwnImages, own_task
 
     settings = _settings(device, precision, batch_size, workers, weights, limit)
+    texts = [os.fspath(path) for path in ([real] if isinstance(real, str | PathLike) else real or ())]
+    own = OwnImages.asked(
+        None if members is None else os.fspath(members), texts, group_by, group_column, with_others, images
+    )
+    stream = sys.stderr if progress else None
     narrowed = Task.load(task).narrowed(
         targets=_names(target),
         detectors=_names(detector),
@@ -117,9 +132,9 @@ def run(
         images=images,
         fpr=[fpr] if isinstance(fpr, float | int) else fpr,
     )
-    plan = harness.prepare(narrowed, settings)
-    folder = Path(out) if out is not None else Path("runs") / narrowed.spec.name
-    stream = sys.stderr if progress else None
+    mine, notes = own_task(narrowed, own, cache_dir() / "own-images", stream) if own else (narrowed, [])
+    plan = harness.prepare(mine, settings, notes)
+    folder = Path(out) if out is not None else Path("runs") / mine.spec.name
     if stream:
         stream.writelines(f"note: {note}\n" for note in plan.notes)
     return Results(folder, harness.run(plan, folder, settings, stream, asked), plan.notes)

@@ -18,6 +18,7 @@ EXAMPLES = """  iarbench run                                        the packaged
   iarbench run --dry-run                              what that would compute, and what is there already
   iarbench run --limit 50 --detector quantloss        a quick look
   iarbench run --target var-mini --attack none,jpeg60,blur9 --out runs/var
+  iarbench run --target llamagen-mini --members mine/ --real photos/          your own images
   iarbench run --task mine.yaml --images sets/mine --device cuda --batch-size 256 --workers 8
   iarbench run --detector ./mine.py:MyDetector        a detector of your own
 
@@ -39,6 +40,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--fpr", action="append", type=options.rate, metavar="RATE", help=help)
     parser.add_argument("--attacked", choices=["both", "members", "nonmembers"], help="the side that attacks act on")
     parser.add_argument("--limit", type=options.positive, metavar="N", help="first N images of each source and split")
+    _add_own_images(parser)
     options.add_view(parser)
     options.add_compute(parser)
     parser.add_argument("--workers", type=options.not_negative, metavar="N", help="processes that prepare images")
@@ -48,14 +50,27 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress, no notes")
 
 
+def _add_own_images(parser: argparse.ArgumentParser) -> None:
+    own = parser.add_argument_group(
+        "your own images", "folders of pictures, Parquet, or image sets; needs one --target"
+    )
+    own.add_argument("--members", metavar="SRC", help="images that the target made")
+    own.add_argument("--real", action="append", metavar="SRC", help="images that it did not make; may be given again")
+    own.add_argument("--with-others", action="store_true", help="also against the task's other generators")
+    group = own.add_mutually_exclusive_group()
+    help = "what is never split between calibration and test; default: image"
+    group.add_argument("--group-by", choices=["image", "folder"], help=help)
+    group.add_argument("--group-column", metavar="NAME", help="column of Parquet files that says so")
+
+
 def execute(args: argparse.Namespace) -> int:
     """Plan, run, print."""
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import prepare, run
 
     settings = options.settings(args)
-    task = _task(args)
-    plan = prepare(task, settings)
+    task, notes = _task(args)
+    plan = prepare(task, settings, notes)
     out = args.out or Path("runs") / task.spec.name
     for note in plan.notes:
         options.say(f"note: {note}", args.quiet)
@@ -74,10 +89,13 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _task(args: argparse.Namespace) -> Task:
+def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:
+    from iarbench.files import cache_dir
+    from iarbench.harness.own_images import OwnImages, own_task
     from iarbench.task import Task
 
-    return Task.load(args.task).narrowed(
+    own = OwnImages.asked(args.members, args.real, args.group_by, args.group_column, args.with_others, args.images)
+    task = Task.load(args.task).narrowed(
         targets=options.names(args.target),
         detectors=options.names(args.detector),
         encoders=options.names(args.encoder),
@@ -86,6 +104,7 @@ def _task(args: argparse.Namespace) -> Task:
         fpr=args.fpr,
         images=args.images,
     )
+    return own_task(task, own, cache_dir() / "own-images", None if args.quiet else sys.stderr) if own else (task, [])
 
 
 def _describe(plan: Plan, out: Path, as_json: bool) -> int:

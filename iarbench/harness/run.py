@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -56,8 +56,8 @@ class Outcome:
         }
 
 
-def prepare(task: Task, settings: Settings) -> Plan:
-    """Open the images of a task and plan what they can answer; no torch.
+def prepare(task: Task, settings: Settings, notes: Iterable[str] = ()) -> Plan:
+    """Open the images of a task and plan what they can answer; no torch. `notes`: what there is to say already.
 
     Raises:
         UserError: an unknown name, weights that cannot be had, or images that do not fit the task.
@@ -67,7 +67,7 @@ def prepare(task: Task, settings: Settings) -> Plan:
     images = ImageSet.open(images_path(task.spec.images))
     fitted, missing = leave_out_missing(task, images, settings.limit)
     plan = make_plan(fitted, images, task.spec.images, settings)
-    return replace(plan, notes=(*missing, *plan.notes))
+    return replace(plan, notes=(*notes, *missing, *plan.notes))
 
 
 def run(
