@@ -15,6 +15,7 @@ from iarbench.images.shards import REQUIRED
 
 LABELS = ("condition", "label", "labels", "class", "caption", "prompt", "text")
 """Columns that become the condition where nothing else tells, the first of them that is there."""
+_PLAIN = ("string", "large_string", "dictionary", "int", "uint", "bool", "float", "double", "ClassLabel")
 _ORIGIN = {"licence": ("licence", "license"), "author": ("author",), "page": ("page", "url")}
 
 
@@ -122,14 +123,16 @@ def read_row(
     )
     if not columns.is_set:
         return found
-    if values["sha256"] != hashlib.sha256(data).hexdigest():
+    try:
+        seed = _whole(values["seed"])
+        tokens = None if values["tokens"] is None else tuple(map(_whole, values["tokens"]))
+    except (TypeError, ValueError):
+        report.skip(name, "its seed or its tokens are not whole numbers")
+        return None
+    if values["sha256"] and values["sha256"] != hashlib.sha256(data).hexdigest():
         report.notes.append(f"{name}: its bytes do not match their sha256; they are taken as they are")
-    tokens = values["tokens"]
     return found._replace(
-        source=values["source"] or "",
-        split=values["split"] or "",
-        seed=values["seed"],
-        tokens=None if tokens is None else tuple(tokens),
+        source=_text(values["source"]) or "", split=_text(values["split"]) or "", seed=seed, tokens=tokens
     )
 
 
@@ -150,10 +153,7 @@ def _label(features: dict[str, Any]) -> str | None:
     classes = [name for name, feature in features.items() if _kind(feature) == "ClassLabel"]
     if len(classes) == 1 and "condition" not in features:
         return classes[0]
-    plain = [
-        name for name in LABELS if name in features and _kind(features[name]) not in ("List", "Sequence", "Struct")
-    ]
-    return next(iter(plain), None)
+    return next((name for name in LABELS if name in features and _kind(features[name]).startswith(_PLAIN)), None)
 
 
 def _condition(values: dict[str, Any], columns: Columns) -> str:
@@ -162,6 +162,15 @@ def _condition(values: dict[str, Any], columns: Columns) -> str:
     if names and isinstance(value, int):
         return names[value] if 0 <= value < len(names) else ""  # -1 is how `datasets` says that nobody knows
     return "" if value is None else str(value)
+
+
+def _whole(value: Any) -> Any:
+    """A whole number or None, also where one null among them has turned all into floats, with NaN for the null."""
+    if value is None or value != value:
+        return None
+    if value != int(value):
+        raise ValueError(value)
+    return int(value)
 
 
 def _text(value: Any) -> str | None:

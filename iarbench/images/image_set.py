@@ -174,8 +174,8 @@ class ImageSet:
             try:
                 for _, record in self._fetch(self._rows[self._where[self._rows, 0] == file]):
                     problems += _check(record)
-            except (OSError, pa.ArrowException) as error:
-                problems.append(f"{self._files[file]}: cannot be read ({' '.join(str(error).split())})")
+            except UserError as error:
+                problems.append(str(error))
         return problems
 
     @property
@@ -196,30 +196,30 @@ class ImageSet:
     def _fetch(self, rows: np.ndarray) -> Iterator[tuple[int, ImageRecord]]:
         """(row, record) for rows in ascending order, opening each file and reading each row group once."""
         for chosen, table in self._row_groups(rows, COLUMNS):
-            yield from zip(chosen.tolist(), map(_record, table.to_pylist()), strict=True)
+            yield from zip(chosen.tolist(), map(_record, _as_written(table).to_pylist()), strict=True)
 
     def _row_groups(self, rows: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.Table]]:
         """The rows, in ascending order, by row group, with those of the columns that their file has."""
         where = self._where[rows]
         for file in np.unique(where[:, 0]).tolist():
-            with pq.ParquetFile(self._files[file]) as parquet:
-                known = [name for name in columns if name.partition(".")[0] in parquet.schema_arrow.names]
-                for group in np.unique(where[where[:, 0] == file, 1]).tolist():
-                    chosen = rows[(where[:, 0] == file) & (where[:, 1] == group)]
-                    table = parquet.read_row_group(group, columns=known)
-                    whole = len(chosen) == table.num_rows
-                    yield chosen, table if whole else table.take(self._where[chosen, 2])
+            try:
+                with pq.ParquetFile(self._files[file]) as parquet:
+                    known = [name for name in columns if name.partition(".")[0] in parquet.schema_arrow.names]
+                    for group in np.unique(where[where[:, 0] == file, 1]).tolist():
+                        chosen = rows[(where[:, 0] == file) & (where[:, 1] == group)]
+                        table = parquet.read_row_group(group, columns=known)
+                        whole = len(chosen) == table.num_rows
+                        yield chosen, table if whole else table.take(self._where[chosen, 2])
+            except (OSError, pa.ArrowException) as error:
+                raise UserError(f"{self._files[file]}: cannot be read ({' '.join(str(error).split())})") from error
 
     def _changed_rows(self) -> list[int]:
         changed = []
-        try:
-            for rows, table in self._row_groups(self._rows, ["image.bytes", "sha256"]):
-                files = pc.struct_field(table.column("image"), "bytes")
-                for row, file, sha256 in zip(rows.tolist(), files, table.column("sha256").to_pylist(), strict=True):
-                    if hashlib.sha256(file.as_buffer() or b"").hexdigest() != sha256:
-                        changed.append(row)
-        except (OSError, pa.ArrowException) as error:
-            raise UserError(f"{self._place}: cannot be read ({' '.join(str(error).split())})") from None
+        for rows, table in self._row_groups(self._rows, ["image.bytes", "sha256"]):
+            files = pc.struct_field(table.column("image"), "bytes")
+            for row, file, sha256 in zip(rows.tolist(), files, table.column("sha256").to_pylist(), strict=True):
+                if hashlib.sha256(file.as_buffer() or b"").hexdigest() != sha256:
+                    changed.append(row)
         return changed
 
 
@@ -258,10 +258,25 @@ def _require_set(file: Path, found: pa.Schema) -> None:
     image = found.field("image").type
     if not (pa.types.is_struct(image) and {"bytes", "path"} <= {image.field(i).name for i in range(image.num_fields)}):
         raise UserError(f"{file}: not an image set, its column 'image' holds {image}; import it into one first")
+    tokens = found.field("tokens").type
+    if not (pa.types.is_null(tokens) or (_is_list(tokens) and pa.types.is_integer(tokens.value_type))):
+        raise UserError(f"{file}: not an image set, its column 'tokens' holds {tokens} in place of whole numbers")
     if (version := schema_version(found)) > SCHEMA_VERSION:
         raise UserError(
             f"{file}: an image set of version {version}; this iarbench reads up to {SCHEMA_VERSION}, update it"
         )
+
+
+def _as_written(table: pa.Table) -> pa.Table:
+    """The table with the types that we write: others keep text as categories, or whole numbers in other widths."""
+    kinds = dict(FIELDS)
+    names = [name for name in table.column_names if name != "image"]
+    columns = [table.column("image"), *(table.column(name).cast(kinds[name]) for name in names)]
+    return pa.table(columns, names=["image", *names])
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
 def _record(row: dict[str, Any]) -> ImageRecord:

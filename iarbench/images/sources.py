@@ -43,6 +43,8 @@ def open_source(
     Raises:
         UserError: nothing under that name, or an option that this source does not take; also while records are read.
     """
+    if not src:
+        raise UserError("no source: give a folder, a Parquet file or a name of `iarbench ls sources`")
     kind, where = _locate(src, read_as)
     given = {name: value for name, value in options.items() if value is not None}
     source = SOURCES.get(kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -152,3 +153,32 @@ def test_a_folder_of_folders_is_one_set(tmp_path: Path) -> None:
     ImageSet.write(toy_records(2, "toy", "calibration", seed=1), tmp_path / "set" / "b")
     ImageSet.write(toy_records(2, "other", "test", seed=2), tmp_path / "set" / ".b.1.tmp")
     assert ImageSet.open(tmp_path / "set").index()["split"].tolist() == ["test", "test", "calibration", "calibration"]
+
+
+def test_what_other_programs_make_of_the_types_is_read(tmp_path: Path) -> None:
+    table = pq.read_table(BUGS / "sha256_column_is_believed" / "clean.parquet")
+
+    def write(name: str, column: str, values: pa.Array) -> Path:
+        pq.write_table(table.set_column(table.schema.get_field_index(column), column, values), tmp_path / name)
+        return tmp_path / name
+
+    sources = table.column("source").combine_chunks()
+    for name, kind in (("categories", pa.dictionary(pa.int32(), pa.string())), ("large", pa.large_string())):
+        images = ImageSet.open(write(name, "source", sources.cast(kind)))
+        assert [record.source for batch in images.iterate() for record in batch] == sources.to_pylist()
+    images = ImageSet.open(write("numbers", "source", pa.array([7] * 28)))
+    assert {record.source for batch in images.iterate() for record in batch} == {"7"}
+    images = ImageSet.open(write("tokens", "tokens", pa.array([[1, 2]] * 28, pa.large_list(pa.int32()))))
+    assert {record.tokens for batch in images.iterate() for record in batch} == {(1, 2)}
+    with pytest.raises(UserError, match=r"column 'tokens' holds list<.*double> in place of whole numbers"):
+        ImageSet.open(write("floats", "tokens", pa.array([[1.5]] * 28)))
+
+
+def test_a_file_that_breaks_while_it_is_read_is_one_line(tmp_path: Path) -> None:
+    images = ImageSet.write(toy_records(3, "toy", "test", seed=0), tmp_path / "set")
+    shard = tmp_path / "set" / "part-00000.parquet"
+    content = shard.read_bytes()
+    shard.write_bytes(b"PAR1" + bytes(400) + content[404:])
+    for read in (lambda: next(images.iterate()), lambda: images.read(["toy/test/00000"]), images.require_unchanged):
+        with pytest.raises(UserError, match=r"part-00000\.parquet: cannot be read"):
+            read()

@@ -453,6 +453,16 @@ def test_rows_of_a_set_with_null_cells_are_counted(column: str, taken: int, reas
     assert (len(records), report.summary()) == (taken, reason)
 
 
+def test_numbers_of_a_set_that_went_through_floats_come_back(tmp_path: Path) -> None:
+    table = pq.read_table(BUGS / "sha256_column_is_believed" / "clean.parquet")
+    place = table.schema.get_field_index("seed")
+    seeds = pa.array([5.0, float("nan"), None, *[6.0] * 25])
+    pq.write_table(table.set_column(place, "seed", seeds), tmp_path / "floats.parquet")
+    assert [record.seed for record in opened(tmp_path / "floats.parquet")[0]][:4] == [5, None, None, 6]
+    pq.write_table(table.set_column(place, "seed", pa.array([1.5] * 28)), tmp_path / "halves.parquet")
+    assert opened(tmp_path / "halves.parquet")[1].summary() == "28 x its seed or its tokens are not whole numbers"
+
+
 def test_null_cells_can_be_given() -> None:
     records, report = opened(BUGS / "null_cells_in_a_set" / "null_source.parquet", Treatment(source="x"))
     assert (len(records), report.skipped) == (28, [])
