@@ -32,6 +32,18 @@ def test_plain_lines_come_now_and_then(clock: list[float]) -> None:
     ]
 
 
+def test_where_only_the_time_is_known(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with Progress("training", None, unit="steps", stream=stream) as bar:
+        for step in range(1, 5):
+            clock[0] += 3
+            bar.show(step, left=12.0 - clock[0], loss=0.5)
+    assert stream.getvalue().splitlines() == [
+        "training 2 steps  loss 0.5  0.33 steps/s  6 s left",
+        "training 4 steps  loss 0.5  0.33 steps/s  0 s left",
+    ]
+
+
 def test_a_terminal_has_one_line_that_renews_itself(clock: list[float]) -> None:
     stream = Terminal()
     with Progress("scoring", 4000, stream=stream) as bar:

@@ -52,8 +52,9 @@ class TextEncoder(Protocol):
 class ByteEncoder(nn.Module):
     """A small transformer over the UTF-8 bytes of a prompt, trained together with the image model that it serves.
 
-    Prompts are cut at ``max_tokens`` - 1 bytes and closed by an end mark, so that none is empty. Each goes through
-    alone: its features depend on no padding.
+    Prompts are cut at ``max_tokens`` - 1 bytes and closed by an end mark, so that none is empty. While it trains they
+    go through together, padded, with the padding masked; else each goes alone, for the rounding of a product may depend
+    on the size of the batch, and an image is to depend on its own prompt.
     """
 
     END = 256
@@ -69,17 +70,20 @@ class ByteEncoder(nn.Module):
         )
 
     def forward(self, prompts: Sequence[str]) -> TextFeatures:
-        known = {prompt: self.encode(prompt) for prompt in dict.fromkeys(prompts)}
+        distinct = list(dict.fromkeys(prompts))
+        groups = [distinct] if self.training else [[prompt] for prompt in distinct]
+        known = {p: row for group in groups for p, row in zip(group, self.encode(group), strict=True)}
         return pack([known[prompt] for prompt in prompts])
 
-    def encode(self, prompt: str) -> Tensor:
-        """Features float32 (bytes + 1, C) of one prompt."""
-        codes = [*prompt.lower().encode()[: self.max_tokens - 1], self.END]
-        x = self.embedding(torch.tensor(codes, device=self.positions.device)) + self.positions[: len(codes)]
-        x = x[None]
+    def encode(self, prompts: Sequence[str]) -> list[Tensor]:
+        """Features float32 (bytes + 1, C) of each prompt."""
+        codes = [torch.tensor([*p.lower().encode()[: self.max_tokens - 1], self.END]) for p in prompts]
+        padded = nn.utils.rnn.pad_sequence(codes, batch_first=True, padding_value=-1).to(self.positions.device)
+        padding = padded < 0 if len(prompts) > 1 else None
+        x = self.embedding(padded.clamp(min=0)) + self.positions[: padded.shape[1]]
         for layer in self.layers:
-            x = layer(x)
-        return at_least_float32(x[0])
+            x = layer(x, src_key_padding_mask=padding)
+        return [row[: len(code)] for row, code in zip(x.float(), codes, strict=True)]
 
 
 class T5Encoder:

@@ -45,3 +45,14 @@ def test_a_t5_without_transformers_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UserError, match=r"pip install 'iarbench\[t2i\]'"):
         T5Encoder("google/flan-t5-xl", max_tokens=8)
+
+
+def test_in_training_prompts_go_through_together_and_keep_their_features(encoder: ByteEncoder) -> None:
+    prompts = ["a much longer prompt", "lion", "", "lion"]
+    alone = encoder(prompts)
+    try:
+        together = encoder.train()(prompts)
+    finally:
+        encoder.eval()
+    assert together.lengths == alone.lengths
+    assert torch.allclose(together.features, alone.features, atol=1e-5)
