@@ -2,30 +2,33 @@
 
     python tools/class_accuracy.py --train tiny_imagenet_train.parquet --held-out tiny_imagenet_val.parquet
 
-It learns the classes from the training pictures and then says, per generator, which fraction of its images it puts into
-the class (or prompt) that they were made for, beside the same fraction of held-out pictures that were encoded, quantised
-and decoded by that generator's tokenizer: what a perfect transformer could reach. Both files have the columns image,
-label and name; a class is known by the first of the names that ``name`` lists.
+It learns the classes from the training pictures and then says, per generator, which fraction of its images it puts
+into the class (or prompt) that they were made for, beside the same fraction of held-out pictures that were encoded,
+quantised and decoded by that generator's tokenizer: what a perfect transformer could reach. Both files have the columns
+image, label and name; a class is known by the first of the names that ``name`` lists. The generators' images are those
+of an image set, the packaged one unless another is given.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import iarbench.data
+from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
-from iarbench.models.loading import load_generator, load_tokenizer
-from iarbench.models.sample_images import image_name, seed_of
+from iarbench.models.loading import load_tokenizer
 from iarbench.models.variants import Variant
 from iarbench.nn.memory import keep_freed_memory
-from iarbench.progress import Progress
 from iarbench.training.checkpoint import set_lr
 from iarbench.training.data import TrainingImages, load_parquet
 from iarbench.training.pairs import pairs_of_pictures
@@ -34,6 +37,7 @@ from iarbench.training.schedule import Phase, cosine
 from iarbench.training.transformer import select_classes
 
 SIZE = 64
+PACKAGED = Path(iarbench.data.__path__[0]) / "iarbench-mini"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,7 @@ class Classifier(nn.Module):
         super().__init__()
         widths = (32, 64, 128, 192)
         self.stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2)
-        self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
         self.more = nn.ModuleList(nn.Conv2d(b, b, 3, padding=1) for b in widths[1:])
         self.norms = nn.ModuleList(nn.BatchNorm2d(w) for w in (*widths, *widths[1:]))
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(widths[-1], classes))
@@ -120,18 +122,14 @@ def accuracy(model: Classifier, pixels: Tensor, labels: Tensor) -> float:
     return (found == labels).float().mean().item()
 
 
-def own_images(variant: Variant, count: int) -> Tensor:
-    """Images uint8 (N, 3, S, S) of a generator, its classes in turn; no image set has their seeds."""
-    generator, conditions = load_generator(variant.name), variant.every_condition
-    progress, made = Progress(f"generate {variant.name}", count), []
-    for first in range(0, count, 50):
-        indices = range(first, min(first + 50, count))
-        chosen = [conditions[i % len(conditions)] for i in indices]
-        given = chosen if variant.conditions == "text" else torch.tensor(chosen)
-        seeds = [seed_of(image_name(variant.name, "class-accuracy", i)) for i in indices]
-        made.append(generator.sample(given, seeds).images.permute(0, 3, 1, 2))
-        progress.show(indices[-1] + 1)
-    return torch.cat(made)
+def own_images(images: ImageSet, variant: Variant) -> tuple[Tensor, Tensor]:
+    """A generator's images in the set, uint8 (N, 3, S, S), and the classes that they were made for, int64 (N,)."""
+    conditions = [str(condition) for condition in variant.every_condition]
+    pixels, labels = [], []
+    for record in (r for batch in images.filter(source=variant.name).iterate() for r in batch):
+        pixels.append(torch.from_numpy(np.array(record.pil())))
+        labels.append(conditions.index(record.condition))
+    return torch.stack(pixels).permute(0, 3, 1, 2), torch.tensor(labels)
 
 
 def main() -> None:
@@ -139,11 +137,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True, help="Parquet file of training pictures")
     parser.add_argument("--held-out", type=Path, required=True, help="Parquet file of other pictures")
-    parser.add_argument("--count", type=int, default=320, help="images of each generator")
+    parser.add_argument("--images", type=Path, default=PACKAGED, help="image set with the generators' images")
     parser.add_argument("--minutes", type=float, default=2.5, help="of the classifier's training")
     args = parser.parse_args()
     keep_freed_memory()
-    minis = variants.minis()
+    images, minis = ImageSet.open(args.images), variants.minis()
     classes = minis[0].classes or ()
     if any(variant.classes != classes for variant in minis):
         parser.error("the generators do not have the same classes")
@@ -153,7 +151,7 @@ def main() -> None:
     for variant in minis:
         decoded = pairs_of_pictures(load_tokenizer(variant), held_out.pixels).pixels.permute(0, 3, 1, 2)
         real = accuracy(model, decoded, held_out.labels)
-        own = accuracy(model, own_images(variant, args.count), torch.arange(args.count) % len(classes))
+        own = accuracy(model, *own_images(images, variant))
         print(f"{variant.name}:  class_accuracy: {own:.3f}  class_accuracy_real: {real:.3f}", flush=True)
 
 

@@ -83,7 +83,7 @@ class ByteEncoder(nn.Module):
         x = self.embedding(padded.clamp(min=0)) + self.positions[: padded.shape[1]]
         for layer in self.layers:
             x = layer(x, src_key_padding_mask=padding)
-        return [row[: len(code)] for row, code in zip(x.float(), codes, strict=True)]
+        return [row[: len(code)] for row, code in zip(at_least_float32(x), codes, strict=True)]
 
 
 class T5Encoder:
