@@ -26,7 +26,8 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line; imports no heavy library."""
     top = argparse.ArgumentParser(
         prog="iarbench",
-        description="Was this image made by that image auto-regressive model, and does the answer survive the world?",
+        description="Was this image made by that image auto-regressive model, and is the answer still right after "
+        "JPEG, crops or noise?",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

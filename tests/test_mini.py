@@ -130,7 +130,7 @@ def test_descent_separates_where_a_single_guess_does_not(images: ImageSet, targe
     assert values["quantloss-descent"] > separated
 
 
-def test_twins_score_alike(images: ImageSet) -> None:
+def test_generators_with_one_tokenizer_score_alike(images: ImageSet) -> None:
     own = scores(images, "var-mini", "var-mini")
     assert np.array_equal(own, scores(images, "var-mini", "var-mini-s"))
     twin = auroc(Scores.of(own), Scores.of(scores(images, "var-mini-s", "var-mini"))).value

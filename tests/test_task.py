@@ -68,7 +68,7 @@ def test_results_know_all_sets() -> None:
     assert list(found.nonmember_sets("a")) == ["photos", "other-generators", "pooled", "b"]
 
 
-def test_twins_of_one_tokenizer_are_a_set_of_their_own_but_not_pooled() -> None:
+def test_generators_with_one_tokenizer_are_a_set_of_their_own_but_not_pooled() -> None:
     found = task(targets=["var-d16", "var-d20", "rar-b"])
     assert found.siblings == {"var-d16": ("var-d20",), "var-d20": ("var-d16",)}
     sets = found.result_task().nonmember_sets("var-d16")

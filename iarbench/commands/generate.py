@@ -82,5 +82,5 @@ def _conditions(args: argparse.Namespace, variant: Variant) -> Sequence[int] | S
         raise UserError(f"--prompts {args.prompts}: there is no such file; give one prompt a line")
     prompts = [line.strip() for line in args.prompts.read_text().splitlines() if line.strip()]
     if not prompts:
-        raise UserError(f"{args.prompts} holds no prompt: write one a line")
+        raise UserError(f"{args.prompts} holds no prompt: write one per line")
     return prompts

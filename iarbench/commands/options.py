@@ -62,10 +62,11 @@ def add_compute(parser: argparse.ArgumentParser) -> None:
 
 def add_view(parser: argparse.ArgumentParser) -> None:
     """--details and the --all options of a table, for `view`."""
-    parser.add_argument("--details", action="store_true", help="every threshold, AUROC and time of several detectors")
-    parser.add_argument("--all-scores", action="store_true", help="every score of a detector, not its main one alone")
-    parser.add_argument("--all-encoders", action="store_true", help="every encoder, not the best known one alone")
-    parser.add_argument("--all-sets", action="store_true", help="every non-member set, not only all of them pooled")
+    table = parser.add_argument_group("the table", "by default one number per detector, fit for a screen")
+    table.add_argument("--details", action="store_true", help="every threshold, AUROC and time of several detectors")
+    table.add_argument("--all-scores", action="store_true", help="every score of a detector, not its main one alone")
+    table.add_argument("--all-encoders", action="store_true", help="every encoder, not the best known one alone")
+    table.add_argument("--all-sets", action="store_true", help="every non-member set, not only all of them pooled")
 
 
 def view(args: argparse.Namespace, fpr: float | None) -> View:

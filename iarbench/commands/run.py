@@ -33,8 +33,10 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--task", default="mini", help="a task of `iarbench ls tasks`, or a .yaml file; default: mini")
     parser.add_argument("--out", type=Path, help="folder of the run; default: runs/<task>")
     parser.add_argument("--images", help="another image set: a name, a path or hf:owner/name@revision")
-    for name, example in (("target", "var-mini"), ("detector", "quantloss"), ("attack", "jpeg50+resize0.5")):
-        parser.add_argument(f"--{name}", action="append", metavar="NAME", help=f"only this one, such as {example}")
+    examples = {"target": "var-mini", "detector": "quantloss,encloss", "attack": "jpeg50,crop0.8+jpeg50"}
+    for name, example in examples.items():
+        help = f"in place of the {name}s of the task, such as {example}"
+        parser.add_argument(f"--{name}", action="append", metavar="NAME", help=help)
     parser.add_argument("--encoder", action="append", metavar="NAME", help="original, inverse or inverse-aug")
     help = "nominal false-positive rate, such as 0.05; the first one given is shown"
     parser.add_argument("--fpr", action="append", type=options.rate, metavar="RATE", help=help)

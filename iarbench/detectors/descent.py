@@ -24,7 +24,7 @@ RATE = 0.06
 
 
 class QuantLossDescent(Detector):
-    """QuantLoss and its companions after 40 steps of descent on the pixel error, some 120 decoder passes an image."""
+    """QuantLoss and its companions after 40 steps of descent on the pixel error, some 120 decoder passes per image."""
 
     name: ClassVar[str] = "quantloss-descent"
     requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})

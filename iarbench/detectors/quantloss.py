@@ -38,7 +38,7 @@ class QuantLoss(Detector):
 
 
 class QuantLossModes(QuantLoss):
-    """QuantLoss by the quickest search, iterated conditional modes: milliseconds an image."""
+    """QuantLoss by the quickest search, iterated conditional modes: milliseconds per image."""
 
     name: ClassVar[str] = "quantloss-modes"
     solver: ClassVar[str] = "modes"

@@ -88,7 +88,7 @@ class ImageSet:
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
     def index(self) -> pd.DataFrame:
-        """All columns but the image bytes and the tokens, a row an image; `path` is that of the image."""
+        """All columns but the image bytes and the tokens, a row per image; `path` is that of the image."""
         import pandas as pd
 
         # A nullable integer column would turn into floats, which cannot hold every seed.

@@ -86,7 +86,7 @@ class Row(BaseModel):
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> None:
-    """Write one JSON object a line, all or nothing. Floats are written so that they read back bit for bit."""
+    """Write one JSON object per line, all or nothing. Floats are written so that they read back bit for bit."""
     lines = [json.dumps(row.model_dump(), ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
     write_text(path, "".join(lines))
 

@@ -73,7 +73,7 @@ def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:
 
 
 def load_index(run: Path) -> pd.DataFrame:
-    """The image index of the run: one row an image, columns INDEX_COLUMNS. Raises UserError when it is not there."""
+    """The image index of the run: one row per image, columns INDEX_COLUMNS. Raises UserError when it is not there."""
     path = run / "images.parquet"
     if not path.is_file():
         raise UserError(f"no images.parquet in {run}: give the folder that `iarbench run --out` wrote")
