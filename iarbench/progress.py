@@ -60,8 +60,9 @@ class Progress:
             left = max(self.total - self.done, 0) / max(rate, 1e-9)
         count = f"{self.done}" if self.total is None else f"{self.done}/{self.total}"
         values = "".join(f"  {key} {value:.4g}" for key, value in numbers.items())
-        line = f"{self.label} {count} {self.unit}{values}  {_speed(rate)} {self.unit}/s  "
-        line += f"{'unknown' if left is None else duration(left)} left"
+        line = f"{self.label} {count} {self.unit}{values}  {_speed(rate)} {self.unit}/s"
+        if left is not None or self.total is not None:
+            line += f"  {'unknown' if left is None else duration(left)} left"
         if self._terminal:
             self._write("\r" + line.ljust(self._width))
             self._width = len(line)

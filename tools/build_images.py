@@ -54,6 +54,8 @@ def photographs(path: Path) -> Iterator[ImageRecord]:
             split=split,
             group=row["file"],
             condition=f"{row['licence']}; {row['author']}; {row['source_package']}",
+            licence=row["licence"],
+            author=row["author"],
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,24 @@ def test_a_changed_set_is_neither_attacked_nor_scored(
     assert main(["attack", "--images", str(tmp_path / "mapped.parquet"), "--attack", "jpeg50", "--out", out]) == 2
     assert "do not match its sha256" in capsys.readouterr().err
     assert not Path(out).exists()
+
+
+def test_a_run_says_which_files_stand_on_both_sides(
+    toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toys = ImageSet.open(toy_family.images)
+    records = [record for batch in toys.iterate() for record in batch]
+    member = next(record for record in records if record.source == "toy-a" and record.split == "test")
+    copied = [replace(member, image_id="copy", source="noise", split="calibration")]
+    ImageSet.write([*records, *copied], tmp_path / "images")
+    words = ["--task", str(toy_family.task), "--images", str(tmp_path / "images"), "--detector", "reconstruction"]
+    assert main(["run", *words, "--out", str(tmp_path / "o"), "--device", "cpu", "--attack", "none"]) == 0
+    expected = (
+        f"1 image is the same file in noise/calibration and in toy-a/test (the first: copy and {member.image_id})"
+    )
+    assert expected in capsys.readouterr().err
+    assert main(["images", "info", str(tmp_path / "images")]) == 0
+    assert f"note: {expected}" in capsys.readouterr().err
 
 
 def test_report_shows_what_it_is_asked_for(

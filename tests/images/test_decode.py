@@ -159,11 +159,11 @@ def test_what_is_no_image_is_named(data: bytes, reason: str) -> None:
 
 
 @pytest.mark.parametrize("container", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000"])
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
-def test_truncated_files_are_named(container: str, share: float) -> None:
+@pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9])
+def test_truncated_files_are_named(container: str, fraction: float) -> None:
     data = save(random_rgb(), container)
     with pytest.raises(ImageError, match=r"^a: (damaged or truncated|not an) image"):
-        decode_rgb(data[: int(len(data) * share)], "a")
+        decode_rgb(data[: int(len(data) * fraction)], "a")
 
 
 def test_corrupt_png_data_is_named() -> None:

@@ -153,8 +153,8 @@ def test_verify_names_every_kind_of_damage(records: list[ImageRecord], tmp_path:
     records[3] = dataclasses.replace(records[3], bytes=b"junk", sha256=hashlib.sha256(b"junk").hexdigest())
     records[5] = dataclasses.replace(records[5], width=9)
     ImageSet.write(records, tmp_path / "set", shard_rows=6)
-    twin = tmp_path / "set" / "part-00002.parquet"
-    twin.write_bytes((tmp_path / "set" / "part-00001.parquet").read_bytes())
+    copy = tmp_path / "set" / "part-00002.parquet"
+    copy.write_bytes((tmp_path / "set" / "part-00001.parquet").read_bytes())
     images = ImageSet.open(tmp_path / "set")
     assert images.verify()[:4] == [f"s/{number:05}: this id occurs 2 times" for number in range(6, 10)]
     assert [line.split(", BMP")[0] for line in images.verify()[4:]] == [
