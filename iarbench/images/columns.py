@@ -16,7 +16,8 @@ from iarbench.images.shards import REQUIRED
 LABELS = ("condition", "label", "labels", "class", "caption", "prompt", "text")
 """Columns that become the condition where nothing else tells, the first of them that is there."""
 _PLAIN = ("string", "large_string", "dictionary", "int", "uint", "bool", "float", "double", "ClassLabel")
-_ORIGIN = {"licence": ("licence", "license"), "author": ("author",), "page": ("page", "url")}
+ORIGIN = {"licence": ("licence", "license"), "author": ("author",), "page": ("page", "url")}
+"""What an image comes with -> the columns that may hold it."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def choose(where: str, features: dict[str, Any], wanted: Wanted) -> Columns:
         class_names=tuple(names) if names else None,
         origin={
             role: next(name for name in names if name in features)
-            for role, names in _ORIGIN.items()
+            for role, names in ORIGIN.items()
             if any(name in features for name in names)
         },
         is_set=is_set,

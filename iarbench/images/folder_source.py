@@ -6,13 +6,10 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
 from iarbench.images.importing import FoundImage, ImportReport
+from iarbench.images.sidecars import Sidecars
 
 EXTENSIONS = frozenset(
     (
@@ -32,9 +29,10 @@ def import_folder(path: Path | str | None, report: ImportReport) -> Iterator[Fou
 
     Sorted by id; the id is the path relative to the folder, with "/" and in Unicode NFC. The condition is the name
     of the folder that holds the picture, "" at the top. Folders at the top that are all called test, calibration, train
-    or fit are splits. What img2dataset wrote (00000/*.jpg beside 00000.parquet) gets captions as conditions and
-    addresses as pages. Links to files and folders are followed, except to a folder that is read already. Nothing is
-    left out without a line in `report`: files with other extensions, broken links, unreadable or damaged files.
+    or fit are splits. What img2dataset wrote (00000/*.jpg beside 00000.parquet), and metadata.csv, .jsonl or .parquet
+    as `datasets` has them, give captions or labels as conditions, licences, authors and pages. Links to files and
+    folders are followed, except to a folder that is read already. Nothing is left out without a line in `report`:
+    files with other extensions, broken links, unreadable or damaged files.
 
     Args:
         path: the folder.
@@ -78,40 +76,37 @@ def walk(root: Path, report: ImportReport) -> Iterator[tuple[str, Path]]:
         yield from ((_relative_id(here / name, root), here / name) for name in files)
 
 
-def is_img2dataset(file: Path) -> bool:
-    """Whether a Parquet file only describes the pictures in the folder beside it, as img2dataset writes them."""
-    if not file.with_suffix("").is_dir():
-        return False
-    try:
-        names = pq.read_schema(file).names
-    except (OSError, pa.ArrowException):
-        return False
-    return "key" in names and ("caption" in names or "url" in names) and "jpg" not in names
-
-
 def _pictures(root: Path, report: ImportReport) -> Iterator[FoundImage]:
     files = sorted(walk(root, report))
-    described = _img2dataset(root)
+    sidecars = Sidecars(files, report)
     splits = _split_folders(files)
     for image_id, file in files:
         inside = image_id.split("/")[:-1]
-        about = described.get(image_id.rpartition(".")[0])
+        classes = inside[1:] if splits else inside
+        about = sidecars.about(image_id)
+        if about.condition is None:
+            about = about._replace(condition=classes[-1] if classes else "")
         try:
             if not file.is_file():
                 report.skip(str(file), "broken link" if file.is_symlink() else "not a regular file")
-            elif described and _is_img2dataset_file(file, about is not None):
+            elif sidecars.only_describes(image_id):
                 continue
             elif file.suffix and file.suffix.lower() not in EXTENSIONS:
                 report.skip(str(file), f"not an image, by its extension {file.suffix}")
             elif file.stat().st_size > MAX_FILE_BYTES:
                 report.skip(str(file), f"larger than {MAX_FILE_BYTES // 2**20} MiB")
-            elif about is not None:
-                yield FoundImage(str(file), file.read_bytes(), image_id, path=image_id, **about)
             else:
-                classes = [] if described else inside[1:] if splits else inside
-                condition, split = classes[-1] if classes else "", inside[0] if splits else None
-                data = file.read_bytes()
-                yield FoundImage(str(file), data, image_id, condition=condition, path=image_id, split=split)
+                yield FoundImage(
+                    str(file),
+                    file.read_bytes(),
+                    image_id,
+                    condition=about.condition or "",
+                    path=image_id,
+                    split=inside[0] if splits else None,
+                    licence=about.licence,
+                    author=about.author,
+                    page=about.page,
+                )
         except OSError as error:
             report.skip(str(file), f"cannot be read ({error.strerror or error})")
 
@@ -120,23 +115,6 @@ def _split_folders(files: list[tuple[str, Path]]) -> bool:
     """Whether every picture lies in a folder at the top that is called as a split."""
     pictures = [image_id for image_id, file in files if file.suffix.lower() in EXTENSIONS]
     return bool(pictures) and all("/" in image_id and image_id.split("/")[0] in SPLITS for image_id in pictures)
-
-
-def _img2dataset(root: Path) -> dict[str, dict[str, Any]]:
-    """Path without suffix, relative to `root` -> what img2dataset's Parquet file says about the picture."""
-    about: dict[str, dict[str, Any]] = {}
-    for file in sorted(root.rglob("*.parquet")):
-        if is_img2dataset(file):
-            for row in pq.read_table(file).to_pylist():
-                place = _relative_id(file.with_suffix("") / str(row["key"]), root)
-                about[place] = {"condition": str(row.get("caption") or ""), "page": row.get("url")}
-    return about
-
-
-def _is_img2dataset_file(file: Path, has_picture: bool) -> bool:
-    """Whether the file only describes pictures: 00000.parquet, 00000_stats.json, 00000/000000000.json or .txt."""
-    beside = has_picture and file.suffix in (".json", ".txt")
-    return beside or file.name.endswith("_stats.json") or (file.suffix == ".parquet" and is_img2dataset(file))
 
 
 def _relative_id(file: Path, root: Path) -> str:

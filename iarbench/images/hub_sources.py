@@ -8,10 +8,11 @@ from pathlib import Path
 from iarbench.errors import UserError
 from iarbench.hub import read_rows
 from iarbench.images.columns import Wanted, choose, read_row
-from iarbench.images.folder_source import import_folder, is_img2dataset
-from iarbench.images.image_set import parquet_files
+from iarbench.images.folder_source import import_folder
 from iarbench.images.importing import FoundImage, ImportReport
 from iarbench.images.parquet_source import import_parquet
+from iarbench.images.reading import parquet_files
+from iarbench.images.sidecars import is_img2dataset
 
 
 def import_hub(

@@ -19,8 +19,9 @@ from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.images.audit import empty_cells, shared_files
 from iarbench.images.decode import ImageError, decode
+from iarbench.images.reading import open_file, parquet_files, to_records
 from iarbench.images.record import ImageRecord
-from iarbench.images.shards import COLUMNS, FIELDS, REQUIRED, SCHEMA_VERSION, schema_version, write_shards
+from iarbench.images.shards import COLUMNS, write_shards
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["ImageRecord", "ImageSet"]
 
 _REMEDY = "; changed or damaged after the set was made: import it again with `iarbench images import SET --out NEW`"
-_HEAVY = ("image", "tokens")
 _HASHED = ["image_id", "sha256", "source", "split", "group", "condition"]
 
 
@@ -57,7 +57,7 @@ class ImageSet:
         files = parquet_files(path)
         if not files:
             raise UserError(f"{path}: no image set here; give a .parquet file or a folder that holds some")
-        parts = [_open_file(file, number) for number, file in enumerate(files)]
+        parts = [open_file(file, number) for number, file in enumerate(files)]
         table = pa.concat_tables([part for part, _ in parts])
         if complete and (lines := empty_cells(table)):
             remedy = "give them with `iarbench images import` (--source, --split, --group-column, --id-column)"
@@ -196,7 +196,7 @@ class ImageSet:
     def _fetch(self, rows: np.ndarray) -> Iterator[tuple[int, ImageRecord]]:
         """(row, record) for rows in ascending order, opening each file and reading each row group once."""
         for chosen, table in self._row_groups(rows, COLUMNS):
-            yield from zip(chosen.tolist(), map(_record, _as_written(table).to_pylist()), strict=True)
+            yield from zip(chosen.tolist(), to_records(table), strict=True)
 
     def _row_groups(self, rows: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.Table]]:
         """The rows, in ascending order, by row group, with those of the columns that their file has."""
@@ -221,72 +221,6 @@ class ImageSet:
                 if hashlib.sha256(file.as_buffer() or b"").hexdigest() != sha256:
                     changed.append(row)
         return changed
-
-
-def parquet_files(path: Path) -> list[Path]:
-    """The file itself, or the Parquet files in the folder and below it, by name, without hidden ones."""
-    if path.is_file():
-        return [path]
-    found = (file for file in path.rglob("*.parquet") if file.is_file())
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
-
-
-def _open_file(file: Path, number: int) -> tuple[pa.Table, np.ndarray]:
-    small = [(name, kind) for name, kind in FIELDS if name not in _HEAVY]
-    try:
-        with pq.ParquetFile(file) as parquet:
-            found = parquet.schema_arrow
-            _require_set(file, found)
-            table = parquet.read(columns=["image.path", *(name for name, _ in small if name in found.names)])
-            sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
-        paths = pc.struct_field(table.column("image"), "path").cast(pa.string())
-        columns = [
-            table.column(name).cast(kind) if name in found.names else pa.nulls(table.num_rows, kind)
-            for name, kind in small
-        ]
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{file}: cannot be read as an image set ({' '.join(str(error).split())})") from error
-    light = pa.table([*columns, paths], names=[*(name for name, _ in small), "path"])
-    where = [(number, group, offset) for group, size in enumerate(sizes) for offset in range(size)]
-    return light, np.array(where, dtype=np.int64).reshape(-1, 3)
-
-
-def _require_set(file: Path, found: pa.Schema) -> None:
-    missing = [name for name in REQUIRED if name not in found.names]
-    if missing:
-        raise UserError(f"{file}: not an image set, column {missing[0]!r} is missing; import it into one first")
-    image = found.field("image").type
-    if not (pa.types.is_struct(image) and {"bytes", "path"} <= {image.field(i).name for i in range(image.num_fields)}):
-        raise UserError(f"{file}: not an image set, its column 'image' holds {image}; import it into one first")
-    tokens = found.field("tokens").type
-    if not (pa.types.is_null(tokens) or (_is_list(tokens) and pa.types.is_integer(tokens.value_type))):
-        raise UserError(f"{file}: not an image set, its column 'tokens' holds {tokens} in place of whole numbers")
-    if (version := schema_version(found)) > SCHEMA_VERSION:
-        raise UserError(
-            f"{file}: an image set of version {version}; this iarbench reads up to {SCHEMA_VERSION}, update it"
-        )
-
-
-def _as_written(table: pa.Table) -> pa.Table:
-    """The table with the types that we write: others keep text as categories, or whole numbers in other widths."""
-    kinds = dict(FIELDS)
-    names = [name for name in table.column_names if name != "image"]
-    columns = [table.column("image"), *(table.column(name).cast(kinds[name]) for name in names)]
-    return pa.table(columns, names=["image", *names])
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
-
-
-def _record(row: dict[str, Any]) -> ImageRecord:
-    image, tokens = row.pop("image") or {}, row.pop("tokens")
-    return ImageRecord(
-        bytes=image.get("bytes") or b"",
-        path=image.get("path") or "",
-        tokens=None if tokens is None else tuple(tokens),
-        **{**row, "condition": row["condition"] or ""},
-    )
 
 
 def _matches(record: ImageRecord) -> bool:

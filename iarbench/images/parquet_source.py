@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from iarbench.errors import UserError
 from iarbench.images.columns import Columns, Wanted, choose, features_of, read_row
 from iarbench.images.folder_source import SPLITS
-from iarbench.images.image_set import parquet_files
 from iarbench.images.importing import FoundImage, ImportReport
+from iarbench.images.reading import parquet_files
 
 
 def import_parquet(

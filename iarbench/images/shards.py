@@ -62,13 +62,12 @@ def schema() -> pa.Schema:
     return pa.schema(FIELDS, metadata={"huggingface": described, _VERSION_KEY: str(SCHEMA_VERSION)})
 
 
-def schema_version(found: pa.Schema) -> int:
-    """The version that a file of an image set states; 1 where it states none (`datasets` keeps no foreign metadata).
-
-    Raises:
-        ValueError: what it states is not a whole number.
+def schema_version(found: pa.Schema) -> int | None:
+    """The version that a file of an image set states, None if it is no number; 1 where it states none, since `datasets`
+    keeps no metadata but its own.
     """
-    return int((found.metadata or {}).get(_VERSION_KEY, b"1"))
+    stated = (found.metadata or {}).get(_VERSION_KEY, b"1")
+    return int(stated) if stated.isdigit() else None
 
 
 def write_shards(records: Iterable[ImageRecord], out: Path, shard_rows: int) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from iarbench.content import image_set_names, images_path
 from iarbench.errors import UserError
-from iarbench.images.folder_source import EXTENSIONS, is_img2dataset, walk
+from iarbench.images.folder_source import EXTENSIONS, walk
 from iarbench.images.importing import FoundImage, ImportReport, Treatment, make_records
 from iarbench.images.record import ImageRecord
+from iarbench.images.sidecars import is_description
 from iarbench.registry import SOURCES, did_you_mean
 from iarbench.user_code import is_file_reference, one_line_errors, split_reference
 
@@ -125,7 +126,7 @@ def _look_into(root: Path) -> tuple[Path | None, Path | None, Path | None]:
         suffix = file.suffix.lower()
         if suffix in EXTENSIONS:
             picture = picture or file
-        elif suffix == ".parquet" and (table is None) and not is_img2dataset(file):
+        elif suffix == ".parquet" and (table is None) and not is_description(file):
             table = file
         elif suffix in _PACKED:
             packed = packed or file

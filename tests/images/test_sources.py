@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import unicodedata
 from pathlib import Path
@@ -316,6 +317,38 @@ def test_an_img2dataset_folder_keeps_captions_and_addresses() -> None:
     for record in records:
         row = told[Path(record.image_id).stem]
         assert (record.condition, record.page, record.split) == (row["caption"], row["url"], "test")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_metadata_beside_pictures_is_read(kind: str, tmp_path: Path) -> None:
+    """As the ImageFolder of `datasets` has it."""
+    for name in ("a.png", "cat/b.png", "cat/c.png"):
+        put(tmp_path / name, image_bytes())
+    rows = [
+        {"file_name": "a.png", "text": "a, cat", "license": "CC0"},
+        {"file_name": "cat/b.png", "text": "ψ", "license": "CC-BY-4.0"},
+    ]
+    file = tmp_path / f"metadata.{kind}"
+    if kind == "csv":
+        file.write_text('file_name,text,license\na.png,"a, cat",CC0\ncat/b.png,ψ,CC-BY-4.0\n', encoding="utf-8")
+    elif kind == "jsonl":
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    records, report = opened(tmp_path)
+    assert [(record.condition, record.licence) for record in records] == [
+        ("a, cat", "CC0"), ("ψ", "CC-BY-4.0"), ("cat", None),
+    ]  # fmt: skip
+    assert report.skipped == []
+
+
+def test_metadata_that_describes_nothing_is_named(tmp_path: Path) -> None:
+    put(tmp_path / "cat" / "a.png", image_bytes())
+    put(tmp_path / "metadata.jsonl", b'{"file_name": "cat/a.png"}\n{"no": 1}\n')
+    put(tmp_path / "cat" / "metadata.csv", b"\xff\xfe")
+    records, report = opened(tmp_path)
+    assert [record.condition for record in records] == ["cat"]
+    assert report.summary() == "2 x does not describe pictures"
 
 
 def test_hidden_folders_are_named_and_not_read(tmp_path: Path) -> None:

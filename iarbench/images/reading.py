@@ -1,0 +1,94 @@
+"""Reading the Parquet files of an image set: what they must hold, and rows as records, in the types that we write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from iarbench.errors import UserError
+from iarbench.images.record import ImageRecord
+from iarbench.images.shards import FIELDS, REQUIRED, SCHEMA_VERSION, schema_version
+
+_HEAVY = ("image", "tokens")
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """The file itself, or the Parquet files in the folder and below it, by name, without hidden ones."""
+    if path.is_file():
+        return [path]
+    found = (file for file in path.rglob("*.parquet") if file.is_file())
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
+
+
+def open_file(file: Path, number: int) -> tuple[pa.Table, np.ndarray]:
+    """The small columns of a file, in the types that we write, with null for those that it is too old to have, and
+    where its rows lie, (N, 3): `number`, row group, offset.
+
+    Raises:
+        UserError: not Parquet, not the columns of an image set, or a later version of them.
+    """
+    small = [(name, kind) for name, kind in FIELDS if name not in _HEAVY]
+    try:
+        with pq.ParquetFile(file) as parquet:
+            found = parquet.schema_arrow
+            _require_set(file, found)
+            table = parquet.read(columns=["image.path", *(name for name, _ in small if name in found.names)])
+            sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+        paths = pc.struct_field(table.column("image"), "path").cast(pa.string())
+        columns = [
+            table.column(name).cast(kind) if name in found.names else pa.nulls(table.num_rows, kind)
+            for name, kind in small
+        ]
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{file}: cannot be read as an image set ({' '.join(str(error).split())})") from error
+    light = pa.table([*columns, paths], names=[*(name for name, _ in small), "path"])
+    where = [(number, group, offset) for group, size in enumerate(sizes) for offset in range(size)]
+    return light, np.array(where, dtype=np.int64).reshape(-1, 3)
+
+
+def _require_set(file: Path, found: pa.Schema) -> None:
+    missing = [name for name in REQUIRED if name not in found.names]
+    if missing:
+        raise UserError(f"{file}: not an image set, column {missing[0]!r} is missing; import it into one first")
+    image = found.field("image").type
+    if not (pa.types.is_struct(image) and {"bytes", "path"} <= {image.field(i).name for i in range(image.num_fields)}):
+        raise UserError(f"{file}: not an image set, its column 'image' holds {image}; import it into one first")
+    tokens = found.field("tokens").type
+    if not (pa.types.is_null(tokens) or (_is_list(tokens) and pa.types.is_integer(tokens.value_type))):
+        raise UserError(f"{file}: not an image set, its column 'tokens' holds {tokens} in place of whole numbers")
+    if (version := schema_version(found)) is None or version > SCHEMA_VERSION:
+        stated = "a version that is no number" if version is None else f"version {version}"
+        raise UserError(f"{file}: an image set of {stated}; this iarbench reads up to {SCHEMA_VERSION}, update it")
+
+
+def to_records(table: pa.Table) -> Iterator[ImageRecord]:
+    """The rows of an image set, with all its columns, as records."""
+    return map(_record, _as_written(table).to_pylist())
+
+
+def _as_written(table: pa.Table) -> pa.Table:
+    """The table with the types that we write: others keep text as categories, or whole numbers in other widths."""
+    kinds = dict(FIELDS)
+    names = [name for name in table.column_names if name != "image"]
+    columns = [table.column("image"), *(table.column(name).cast(kinds[name]) for name in names)]
+    return pa.table(columns, names=["image", *names])
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+
+
+def _record(row: dict[str, Any]) -> ImageRecord:
+    image, tokens = row.pop("image") or {}, row.pop("tokens")
+    return ImageRecord(
+        bytes=image.get("bytes") or b"",
+        path=image.get("path") or "",
+        tokens=None if tokens is None else tuple(tokens),
+        **{**row, "condition": row["condition"] or ""},
+    )
