@@ -90,11 +90,13 @@ def _import(args: argparse.Namespace) -> int:
     from iarbench.images.image_set import ImageSet
     from iarbench.images.importing import ImportReport, Treatment
     from iarbench.images.preprocess import Preprocess
+    from iarbench.images.shards import require_free
     from iarbench.images.sources import open_source
 
     for option in ("source", "split"):
         if getattr(args, option) == "":
             raise UserError(f"--{option} is empty: give a name, or leave it out")
+    require_free(args.out)
     report = ImportReport()
     preprocess = Preprocess(args.size, args.container) if args.size else None
     treatment = Treatment(args.source, args.split, args.prefix, preprocess, args.limit)

@@ -79,8 +79,7 @@ def write_shards(records: Iterable[ImageRecord], out: Path, shard_rows: int) -> 
         UserError: `out` already holds something, an image id occurs twice, a column that may not be empty is, or there
             is not one record.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out}: already exists, and an image set is never changed; choose another folder or delete it")
+    require_free(out)
     temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -94,6 +93,12 @@ def write_shards(records: Iterable[ImageRecord], out: Path, shard_rows: int) -> 
         raise UserError(f"{out}: cannot write the image set ({error.strerror or error})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_free(out: Path) -> None:
+    """Raise UserError when `out` already holds something."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: already exists, and an image set is never changed; choose another folder or delete it")
 
 
 def _write_all(records: Iterable[ImageRecord], folder: Path, shard_rows: int) -> int:
