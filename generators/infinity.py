@@ -301,10 +301,6 @@ class Infinity(Generator):
         shared = {key: tokenizer[key] for key in ("codebook_dim", "scale_schedule") if key in tokenizer}
         return shared | dict(transformer)
 
-    @classmethod
-    def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        return cls.transformer_config(config["tokenizer"], config["ar"])
-
     @cached_property
     def text_encoder(self) -> TextEncoder:
         """Encodes prompts; loaded when the first prompt comes. Raises UserError without the ``t2i`` extra."""

@@ -178,10 +178,6 @@ class LlamaGen(Generator):
     tokenizer_class = LlamaGenTokenizer
     transformer_class = LlamaGenTransformer
 
-    @classmethod
-    def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(config["gpt"])
-
     def sample_tokens(
         self,
         conditions: Tensor,

@@ -274,10 +274,6 @@ class RAR(Generator):
     random_ratio: float = 0.0
     settled_from = 0.75  # see training_progress
 
-    @classmethod
-    def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(config["ar"])
-
     def sample_tokens(
         self,
         conditions: Tensor,

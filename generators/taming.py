@@ -153,10 +153,6 @@ class Taming(Generator):
     tokenizer_class = TamingTokenizer
     transformer_class = TamingTransformer
 
-    @classmethod
-    def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(config["transformer"])
-
     def sample_tokens(
         self,
         conditions: Tensor,

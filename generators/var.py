@@ -224,10 +224,6 @@ class VAR(Generator):
             **transformer,
         }
 
-    @classmethod
-    def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        return cls.transformer_config(config["tokenizer"], config["ar"])
-
     def sample_tokens(
         self,
         conditions: Tensor,

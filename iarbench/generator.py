@@ -46,11 +46,6 @@ class Generator(ABC):
         """The transformer's configuration, completed by what a family takes from its tokenizer's."""
         return dict(transformer)
 
-    @classmethod
-    @abstractmethod
-    def golden_transformer_config(cls, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The transformer's configuration from the config.json of a golden folder."""
-
     @abstractmethod
     def sample_tokens(self, conditions: Any, streams: Streams | Greedy, *args: Any, **sampling: Any) -> Tensor:
         """Tokens int64 (B, L) for B conditions, drawn from ``streams``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from iarbench.checks.goldens import Golden
+from iarbench.checks.families import Golden
 
 
 def finetuning_step(golden: Golden) -> dict[str, float]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from iarbench.checks.goldens import family_class
+from iarbench.checks.families import Parts, find_family
 from iarbench.errors import UserError
-
-#: the modules that one released file fills, with the prefix of their tensors' names in it
-Parts = list[tuple[str, nn.Module]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +38,10 @@ def check_manifest(path: Path) -> Iterator[FileReport]:
         family, files = manifest["family"], manifest["files"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} is not a manifest ({error})") from None
-    if family not in FAMILIES:
-        raise UserError(f"{path}: unknown family {family!r}; known: {', '.join(FAMILIES)}")
+    _, checks = find_family(family)
     for name, entry in files.items():
         with torch.device("meta"):
-            parts = FAMILIES[family](entry["hyperparameters"])
+            parts = checks.released_parts(entry["hyperparameters"])
         yield _compare(name, entry["tensors"], parts)
 
 
@@ -77,53 +72,3 @@ def _own_name(name: str, parts: Parts) -> str | None:
             own = module.released_key(name.removeprefix(prefix))  # type: ignore[operator]
             return None if own is None else prefix + own
     return name
-
-
-def _llamagen(sizes: Mapping[str, Any]) -> Parts:
-    family = family_class("llamagen")
-    if "codebook_size" in sizes:
-        return [("", family.tokenizer_class(sizes, 256))]
-    return [("", family.transformer_class(sizes))]
-
-
-def _var(sizes: Mapping[str, Any]) -> Parts:
-    family = family_class("var")
-    if "v_patch_nums" in sizes:
-        return [("", family.tokenizer_class(sizes, 256))]
-    ours = {
-        "dim": sizes["embed_dim"],
-        "heads": sizes["num_heads"],
-        "vocab_size": sizes["V"],
-        "z_channels": sizes["Cvae"],
-    }
-    return [("", family.transformer_class({**sizes, **ours}))]
-
-
-def _rar(sizes: Mapping[str, Any]) -> Parts:
-    family = family_class("rar")
-    if "channel_mult" in sizes:
-        return [("", family.tokenizer_class(sizes, 256))]
-    return [("", family.transformer_class(sizes))]
-
-
-def _taming(sizes: Mapping[str, Any]) -> Parts:
-    family = family_class("taming")
-    if "ddconfig" in sizes:
-        return [("", family.tokenizer_class(sizes, 256))]
-    return [("", family.transformer_class(sizes["transformer"]))]
-
-
-def _infinity(sizes: Mapping[str, Any]) -> Parts:
-    family = family_class("infinity")
-    if "patch_size" in sizes:
-        return [("", family.tokenizer_class(sizes, 1024))]
-    return [("", family.transformer_class({**sizes, "codebook_dim": sizes["d_vae"]}))]
-
-
-FAMILIES: dict[str, Callable[[Mapping[str, Any]], Parts]] = {
-    "llamagen": _llamagen,
-    "var": _var,
-    "rar": _rar,
-    "taming": _taming,
-    "infinity": _infinity,
-}

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from iarbench.checks.families import Golden
 from iarbench.checks.finetuning import finetuning_step
-from iarbench.checks.goldens import Golden, read_golden
+from iarbench.checks.goldens import read_golden
 from iarbench.checks.recompute import recompute
 
 #: names that are given, not computed

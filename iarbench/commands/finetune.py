@@ -30,13 +30,14 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--augment", action="store_true", help="the paper's weak, medium, strong augmentation schedule")
     parser.add_argument("--count", type=options.positive, default=6000, help="how many of its images to train on")
     parser.add_argument(
-        "--tokens-of", type=Path, metavar="PARQUET", help="also train on images decoded from these pictures' tokens"
+        "--tokens-of", metavar="IMAGES", help="also train on images decoded from these pictures' tokens"
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=options.positive, help="default from the recipe")
     length.add_argument("--minutes", type=options.above_zero, help="train for so long in place of --epochs")
     parser.add_argument("--batch-size", type=options.positive, metavar="N", help="default from the recipe")
     parser.add_argument("--lr", type=options.above_zero, help="learning rate; default from the recipe")
+    parser.add_argument("--restart", action="store_true", help="begin anew, whatever checkpoint is in --out")
     options.add_device(parser)
     options.add_weights(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
@@ -52,7 +53,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.models import variants
     from iarbench.models.loading import load_tokenizer
     from iarbench.nn.memory import keep_freed_memory
-    from iarbench.training.data import load_parquet
+    from iarbench.training.data import load_images
     from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
     from iarbench.training.pairs import own_pairs, pairs_of_pictures
 
@@ -62,10 +63,10 @@ def execute(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     began, name = time.monotonic(), args.generator
     variant = variants.get(name)
-    pairs = own_pairs(variant, args.count, args.out / f"{name}-train-{args.count}", device, weights)
+    pairs = own_pairs(variant, args.count, args.out, device, weights)
     tokenizer = load_tokenizer(variant, weights_dir=weights).to(device)
     if args.tokens_of:
-        pairs = pairs.join(pairs_of_pictures(tokenizer, load_parquet(args.tokens_of, variant.image_size).pixels))
+        pairs = pairs.join(pairs_of_pictures(tokenizer, load_images(args.tokens_of, variant.image_size).pixels))
     numbers = {
         "epochs": args.epochs,
         "seconds": args.minutes and 60 * args.minutes,
@@ -76,6 +77,8 @@ def execute(args: argparse.Namespace) -> int:
     recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"
+    if args.restart:
+        state.unlink(missing_ok=True)
     losses = finetune_inverse(tokenizer, pairs.pixels, pairs.tokens, recipe, state)
     file = args.out / f"{name}-{part}.safetensors"
     half = {k: v.cpu().half().contiguous() for k, v in inverse_state(tokenizer).items()}

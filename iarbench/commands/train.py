@@ -13,18 +13,20 @@ from iarbench.commands import options
 from iarbench.errors import UserError
 
 if TYPE_CHECKING:
-    from iarbench.models.variants import Variant
     from iarbench.tokenizer import Tokenizer
     from iarbench.training.data import TrainingImages
+    from iarbench.training.folder import TrainedFolder
 
 R = TypeVar("R")
 
 EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/ --minutes 30
   iarbench train transformer --name mine --images train.parquet --out mine/ --minutes 30
-  iarbench train transformer --name mine --images train.parquet --out mine/ --labels 3,17,42
+  iarbench train transformer --name mine --images pictures/ --out mine/ --labels cat,dog
   iarbench train decoder     --like llamagen-mini --name small --images train.parquet --out small/ \\
       --decoder '{ch: 8, ch_mult: [1, 1, 4, 4], num_res_blocks: 1}'
   IARBENCH_GENERATORS=mine iarbench generate --generator mine --count 64 --out made/
+--images takes a folder (folders in it are classes), a Parquet file, an image set of iarbench, or hf:owner/name.
+Pictures of unknown class (null, "" or -1) train the tokenizer alone.
 Re-run the same command to resume. Numbers that are not given are those that --like was trained with.
 """
 
@@ -46,11 +48,12 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("what", choices=["tokenizer", "transformer", "decoder"])
     parser.add_argument("--name", required=True, help="name of the new generator")
     parser.add_argument("--like", default="llamagen-mini", help="generator that it takes its architecture from")
-    parser.add_argument("--images", type=Path, required=True, help="Parquet file with columns image and label")
+    parser.add_argument("--images", required=True, help="folder, Parquet file or image set")
+    parser.add_argument("--label-column", metavar="NAME", help="column of a Parquet file that holds the classes")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, YAML and checkpoints")
     parser.add_argument("--decoder", type=options.mapping, help="sizes in which the new decoder differs (decoder)")
-    parser.add_argument("--labels", help="train the transformer on these labels only, comma-separated")
-    parser.add_argument("--class-names", help="names of these labels in their order, comma-separated; default: numbers")
+    parser.add_argument("--labels", help="train the transformer on these classes only, comma-separated")
+    parser.add_argument("--class-names", help="other names for the classes, in their order, comma-separated")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=options.positive, help="batches to train on")
     length.add_argument(
@@ -81,6 +84,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     transformer.add_argument(
         "--views", type=options.positive, help="versions of each image, mirrored and zoomed, that it is trained on"
     )
+    parser.add_argument("--restart", action="store_true", help="begin anew, whatever checkpoints are in --out")
     options.add_device(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
 
@@ -90,28 +94,46 @@ def execute(args: argparse.Namespace) -> int:
     import torch
 
     from iarbench.device import resolve_device
-    from iarbench.models import variants
     from iarbench.nn.memory import keep_freed_memory
-    from iarbench.training import folder
-    from iarbench.training.data import load_parquet
+    from iarbench.training.data import load_images
 
     args.device = resolve_device(args.device)
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.what == "tokenizer":
-        folder.start_folder(args.out, args.name, variants.get(args.like))
-    if args.what == "decoder":
-        if not args.decoder:
-            raise UserError("train decoder needs --decoder, the sizes in which it differs: --decoder '{ch: 8}'")
-        like = variants.get(args.like)
-        folder.start_folder(args.out, args.name, like, decoder=args.decoder)
-        if like.classes:
-            folder.set_classes(args.out, args.name, list(like.classes))
-    images = load_parquet(args.images, folder.open_folder(args.out, args.name).image_size)
-    path = {"tokenizer": _tokenizer, "transformer": _transformer, "decoder": _decoder}[args.what](args, images)
-    print(f"saved {path}")
+    folder = _folder(args)
+    images = load_images(args.images, folder.variant.image_size, args.label_column)
+    if images.skipped:
+        options.say(f"note: {args.images}: {images.skipped}")
+    train, phases = {
+        "tokenizer": (_tokenizer, ("reconstruction", "adversarial")),
+        "transformer": (_transformer, ("transformer",)),
+        "decoder": (_decoder, ("distill", "adversarial")),
+    }[args.what]
+    if args.restart:
+        for phase in phases:
+            folder.checkpoint(phase).unlink(missing_ok=True)
+    for path in train(args, folder, images):
+        print(f"saved {path}")
     return 0
+
+
+def _folder(args: argparse.Namespace) -> TrainedFolder:
+    """The generator that is trained, as far as it is known before."""
+    from iarbench.models import variants
+    from iarbench.training.folder import TrainedFolder
+
+    if args.what == "transformer":
+        return TrainedFolder.open(args.out, args.name)
+    like = variants.get(args.like)
+    if args.what == "tokenizer":
+        return TrainedFolder.begin(args.out, args.name, like)
+    if not args.decoder:
+        raise UserError("train decoder needs --decoder, the sizes in which it differs: --decoder '{ch: 8}'")
+    folder = TrainedFolder.begin(args.out, args.name, like, decoder=args.decoder)
+    if like.classes:
+        folder.set_classes(list(like.classes))
+    return folder
 
 
 def _recipe(kind: type[R], own: Mapping[str, Any], **given: Any) -> R:
@@ -133,25 +155,23 @@ def _first_phase(args: argparse.Namespace) -> float:
     return 1.0 if args.adversarial_steps == 0 else FIRST_PHASE
 
 
-def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
+def _tokenizer(args: argparse.Namespace, folder: TrainedFolder, images: TrainingImages) -> list[Path]:
     import torch
 
     from iarbench.models import variants
     from iarbench.models.loading import build_tokenizer, load_tokenizer
-    from iarbench.training import folder
     from iarbench.training.quality import tokenizer_quality
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
     from iarbench.training.usage import count_usage
 
     began = time.monotonic()
     torch.manual_seed(0)
-    variant = folder.open_folder(args.out, args.name)
-    tokenizer = build_tokenizer(variant).to(args.device)
+    tokenizer = build_tokenizer(folder.variant).to(args.device)
     if args.warm_start:
         tokenizer.load_state_dict(load_tokenizer(variants.get(args.like)).state_dict())
     first = _recipe(
         ReconstructionRecipe,
-        variant.training.get("tokenizer", {}),
+        folder.variant.training.get("tokenizer", {}),
         steps=args.steps,
         seconds=_seconds(args, _first_phase(args)),
         batch=args.batch_size,
@@ -163,12 +183,10 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
         latent_weight=args.latent_weight,
         latent_from=args.latent_from,
     )
-    steps = train_reconstruction(
-        tokenizer, images.pixels, first, args.out / "checkpoints" / f"{args.name}-reconstruction.pt"
-    )
+    steps = train_reconstruction(tokenizer, images.pixels, first, folder.checkpoint("reconstruction"))
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
-    sharpened = _sharpen(args, variant, tokenizer, images)
+    sharpened = _sharpen(args, folder, tokenizer, images)
     quality = tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000])
     count_usage(tokenizer, images.pixels[:20000])
     card = {
@@ -178,18 +196,18 @@ def _tokenizer(args: argparse.Namespace, images: TrainingImages) -> Path:
         "seconds": round(time.monotonic() - began),
         **quality,
     }
-    return folder.add_weights(args.out, args.name, "tokenizer", tokenizer.state_dict(), card)
+    return folder.save({"tokenizer": tokenizer.state_dict()}, {"tokenizer": card})
 
 
 def _sharpen(
-    args: argparse.Namespace, variant: Variant, tokenizer: Tokenizer, images: TrainingImages
+    args: argparse.Namespace, folder: TrainedFolder, tokenizer: Tokenizer, images: TrainingImages
 ) -> dict[str, Any] | None:
     """The phase against a discriminator, where it is asked for: its numbers for the card."""
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
 
     recipe = _recipe(
         AdversarialRecipe,
-        variant.training.get("adversarial", {}),
+        folder.variant.training.get("adversarial", {}),
         steps=args.adversarial_steps,
         seconds=_seconds(args, 1 - FIRST_PHASE),
         batch=args.batch_size,
@@ -197,15 +215,14 @@ def _sharpen(
     )
     if not recipe.steps:
         return None
-    state = args.out / "checkpoints" / f"{args.name}-adversarial.pt"
-    return {**asdict(recipe), "steps": train_adversarial(tokenizer, images.pixels, recipe, state)}
+    steps = train_adversarial(tokenizer, images.pixels, recipe, folder.checkpoint("adversarial"))
+    return {**asdict(recipe), "steps": steps}
 
 
-def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
+def _decoder(args: argparse.Namespace, folder: TrainedFolder, images: TrainingImages) -> list[Path]:
     import torch
 
     from iarbench.models.loading import build_tokenizer, load_generator
-    from iarbench.training import folder
     from iarbench.training.distill import DistillRecipe, distill_decoder
     from iarbench.training.pairs import pairs_of_pictures
     from iarbench.training.quality import tokenizer_quality
@@ -214,8 +231,7 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
     teacher = load_generator(args.like, args.device)
     pairs = pairs_of_pictures(teacher.tokenizer, images.pixels[:PAINTED])
     torch.manual_seed(0)
-    variant = folder.open_folder(args.out, args.name)
-    tokenizer = build_tokenizer(variant).to(args.device)
+    tokenizer = build_tokenizer(folder.variant).to(args.device)
     kept = {k: v for k, v in teacher.tokenizer.state_dict().items() if not k.startswith("decoder.")}
     tokenizer.load_state_dict({**tokenizer.state_dict(), **kept})
     first = _recipe(
@@ -226,8 +242,8 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
         batch=args.batch_size,
         lr=args.lr,
     )
-    error = distill_decoder(tokenizer, pairs, first, args.out / "checkpoints" / f"{args.name}-distill.pt")
-    sharpened = _sharpen(args, variant, tokenizer, images)
+    error = distill_decoder(tokenizer, pairs, first, folder.checkpoint("distill"))
+    sharpened = _sharpen(args, folder, tokenizer, images)
     card = {
         "recipe": {"distill": asdict(first), "adversarial": sharpened},
         "error_to_teacher": error,
@@ -235,25 +251,23 @@ def _decoder(args: argparse.Namespace, images: TrainingImages) -> Path:
         "seconds": round(time.monotonic() - began),
         **tokenizer_quality(tokenizer.half().float().cpu(), images.pixels[:2000]),
     }
-    folder.add_weights(args.out, args.name, "transformer", teacher.transformer.state_dict(), {})
-    return folder.add_weights(args.out, args.name, "tokenizer", tokenizer.state_dict(), card)
+    parts = {"transformer": teacher.transformer.state_dict(), "tokenizer": tokenizer.state_dict()}
+    return folder.save(parts, {"tokenizer": card})
 
 
-def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
+def _transformer(args: argparse.Namespace, folder: TrainedFolder, images: TrainingImages) -> list[Path]:
     from iarbench.models.loading import build_transformer, family_class, load_tokenizer
-    from iarbench.training import folder
-    from iarbench.training.transformer import TransformerRecipe, select_classes, tokenize, train_transformer
+    from iarbench.training.transformer import TransformerRecipe, tokenize, train_transformer
 
     began = time.monotonic()
-    labels = sorted(set(images.labels.tolist()))
-    if args.labels:
-        labels = [int(label) for label in args.labels.split(",")]
-    names = options.names([args.class_names]) if args.class_names else [str(label) for label in labels]
-    if len(names) != len(labels):
-        raise UserError(f"--class-names has {len(names)} names for {len(labels)} labels: give one a label, in order")
-    folder.set_classes(args.out, args.name, names)
-    variant = folder.open_folder(args.out, args.name)
-    chosen = select_classes(images, labels)
+    chosen = _classified(args, images)
+    if len(chosen.pixels) < 2:
+        raise UserError(f"{args.images}: a transformer needs at least 2 images of known class: one is held out")
+    names = options.names([args.class_names]) if args.class_names else list(chosen.classes)
+    if len(names) != len(chosen.classes):
+        raise UserError(f"--class-names has {len(names)} names for {len(chosen.classes)} classes: give one per class")
+    folder.set_classes(names)
+    variant = folder.variant
     recipe = _recipe(
         TransformerRecipe,
         variant.training.get("transformer", {}),
@@ -266,10 +280,8 @@ def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
     tokenizer = load_tokenizer(variant).to(args.device)
     generator = family_class(variant)(tokenizer, build_transformer(variant).to(args.device), {})
     views = tokenize(tokenizer, chosen.pixels, recipe.views, recipe.seed, generator.trains_on_features)
-    state = args.out / "checkpoints" / f"{args.name}-transformer.pt"
-    trained = train_transformer(
-        generator, views, chosen.labels, recipe, state, names if variant.conditions == "text" else None
-    )
+    texts = names if variant.conditions == "text" else None
+    trained = train_transformer(generator, views, chosen.labels, recipe, folder.checkpoint("transformer"), texts)
     card = {
         "images": len(chosen.pixels),
         "parameters": sum(p.numel() for p in generator.transformer.parameters()),
@@ -277,4 +289,17 @@ def _transformer(args: argparse.Namespace, images: TrainingImages) -> Path:
         "held_out_nats_per_token": round(trained.held_out, 3),
         "seconds": round(time.monotonic() - began),
     }
-    return folder.add_weights(args.out, args.name, "transformer", generator.transformer.state_dict(), card)
+    return folder.save({"transformer": generator.transformer.state_dict()}, {"transformer": card})
+
+
+def _classified(args: argparse.Namespace, images: TrainingImages) -> TrainingImages:
+    """The images that a transformer learns from: those of known class, or all as one class where none is known."""
+    from dataclasses import replace
+
+    if not images.classes and not args.labels:
+        options.say(f"note: {args.images} tells no classes: all images are one; --label-column names a column of them")
+        return replace(images, labels=images.labels + 1, classes=("image",))
+    chosen = images.of_classes(options.names([args.labels]) if args.labels else images.classes)
+    if left_out := int((images.labels < 0).sum()):
+        options.say(f"note: {left_out} of {len(images.labels)} images are of unknown class and left out")
+    return chosen

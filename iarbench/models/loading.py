@@ -18,15 +18,25 @@ from iarbench.models.variants import Variant
 from iarbench.models.weights import encoders, locate, weights_hash
 from iarbench.nn.checkpoint import load_released, read_state
 from iarbench.tokenizer import Tokenizer
+from iarbench.user_code import is_file_reference, load_module, split_reference
 
 
 def family_class(variant: Variant) -> type[Generator]:
     """The Generator class that the variant's ``code`` names."""
-    module, _, attribute = variant.code.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{variant.name}: cannot import its code {variant.code} ({error})") from None
+    module, _, attribute = variant.code.rpartition(":")
+    if is_file_reference(variant.code):
+        path, attribute = split_reference(variant.code)
+        found = getattr(load_module(path, variant.code), attribute or "none", None)
+    else:
+        try:
+            found = getattr(importlib.import_module(module), attribute, None)
+        except ImportError as error:
+            raise UserError(f"{variant.name}: cannot import its code {variant.code} ({error})") from None
+    if not (isinstance(found, type) and issubclass(found, Generator)):
+        raise UserError(
+            f"{variant.name}: its code {variant.code} names no class derived from iarbench.generator.Generator"
+        )
+    return found
 
 
 def build_tokenizer(variant: Variant) -> Tokenizer:

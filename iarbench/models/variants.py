@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iarbench.errors import UserError
 from iarbench.registry import did_you_mean
+from iarbench.user_code import is_file_reference
 
 #: several times as fast as the Python one, where libyaml is there
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -54,7 +55,7 @@ class Variant(BaseModel):
     name: str
     family: str
     code: str
-    """``module:Class`` of the family's Generator"""
+    """``module:Class`` of the family's Generator, or ``./file.py:Class`` beside the YAML"""
     folder: Path
     """folder of the YAML, where ``path`` files lie"""
     image_size: int
@@ -79,6 +80,12 @@ class Variant(BaseModel):
     licence: str
     citation: str
     card: dict[str, Any] = Field(default_factory=dict)
+
+    def with_code_found(self) -> Variant:
+        """Itself, with a file that holds its code told in full: it is found from the folder of the YAML."""
+        if not is_file_reference(self.code):
+            return self
+        return self.model_copy(update={"code": str((self.folder / self.code).resolve())})
 
     @property
     def num_classes(self) -> int:
@@ -118,18 +125,27 @@ def _all() -> dict[str, Variant]:
 def read_family(path: Path) -> list[Variant]:
     """The variants of one family's YAML; keys beside ``variants`` are defaults for each of them. Raises UserError."""
     try:
-        text = yaml.load(path.read_text(), Loader=_Loader)
-        variants = text.pop("variants")
-    except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
+        description = yaml.load(path.read_text(), Loader=_Loader)
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a generator description ({str(error).splitlines()[0]})") from None
+    return variants_of(description, path.parent, str(path))
+
+
+def variants_of(description: Any, folder: Path, origin: str) -> list[Variant]:
+    """The variants of a description as YAML has it; files lie in ``folder``. Raises UserError that names ``origin``."""
+    if not isinstance(description, dict) or not isinstance(description.get("variants"), dict):
+        raise UserError(f"{origin} is not a generator description: it has no mapping called variants")
+    shared = {key: value for key, value in description.items() if key != "variants"}
     result = []
-    for name, own in variants.items():
+    for name, own in description["variants"].items():
+        if not isinstance(own, dict):
+            raise UserError(f"{origin}, variant {name}: it is no mapping")
         try:
-            result.append(Variant(**{"folder": path.parent, **text, **own, "name": name}))
+            result.append(Variant(**{"folder": folder, **shared, **own, "name": name}).with_code_found())
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{path}, variant {name}: {where}: {first['msg']}") from None
+            raise UserError(f"{origin}, variant {name}: {where}: {first['msg']}") from None
     return result
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.checkpoint import set_lr
+from iarbench.training.checkpoint import fingerprint, set_lr
 from iarbench.training.data import random_batch
 from iarbench.training.losses import (
     PatchDiscriminator,
@@ -58,7 +58,10 @@ def train_adversarial(tokenizer: Tokenizer, pixels: Tensor, recipe: AdversarialR
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=recipe.lr, betas=(0.5, 0.95), weight_decay=0)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=recipe.lr, betas=(0.5, 0.95))
     parts = (decoder, optimizer, critic_optimizer, critic, averages)
-    phase = Phase("adversarial", recipe, state, *parts, steps=recipe.steps, seconds=recipe.seconds, every=100)
+    about = {"images": len(pixels), "pixels": fingerprint(pixels), "first weights": fingerprint(tokenizer)}
+    phase = Phase(
+        "adversarial", recipe, state, *parts, about=about, steps=recipe.steps, seconds=recipe.seconds, every=100
+    )
     averages["decoder"] = [mean.to(device) for mean in averages["decoder"]]  # a checkpoint gives them on the CPU
     for step in phase:
         for each in (optimizer, critic_optimizer):

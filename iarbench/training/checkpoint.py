@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from iarbench.errors import UserError
 from iarbench.files import write_atomically
 
 
@@ -16,26 +19,56 @@ def save_atomically(state: Any, path: Path) -> None:
     write_atomically(path, lambda file: torch.save(state, file))
 
 
-def snapshot(step: int, recipe: dict[str, Any], *parts: Any) -> dict[str, Any]:
-    """Everything needed to continue after ``step``: the parts' states and the random state."""
+def fingerprint(*what: Tensor | nn.Module) -> str:
+    """SHA-256 over tensors and the states of modules, wherever they are; names and shapes count."""
+    digest = hashlib.sha256()
+    for each in what:
+        for name, tensor in each.state_dict().items() if isinstance(each, nn.Module) else [("", each)]:
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def snapshot(step: int, identity: Mapping[str, Any], *parts: Any) -> dict[str, Any]:
+    """Everything needed to continue after ``step``: whose state it is, the parts' states and the random state."""
     states = [part if isinstance(part, dict) else part.state_dict() for part in parts]
-    return {"step": step, "recipe": recipe, "parts": states, "rng": _random_states()}
+    return {"step": step, "identity": dict(identity), "parts": states, "rng": _random_states()}
 
 
-def resume(path: Path, recipe: dict[str, Any], *parts: Any) -> int:
-    """Restore ``parts`` from ``path``; 0 where there is nothing to resume or the recipe has changed."""
+def resume(path: Path, identity: Mapping[str, Any], *parts: Any) -> int:
+    """Restore ``parts`` from ``path`` and return the step; 0 where there is nothing to resume.
+
+    ``identity``: all that the training depends on, flat; fingerprints and plain values.
+
+    Raises:
+        UserError: the checkpoint is damaged, or of another training; it says what differs.
+    """
     if not path.is_file():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["recipe"] != recipe:
-        return 0
-    for part, saved in zip(parts, state["parts"], strict=True):
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        found, saved, random, step = state["identity"], state["parts"], state["rng"], int(state["step"])
+    except Exception as error:
+        first = " ".join(str(error).split())[:100]
+        raise UserError(f"{path} is no checkpoint that can be read ({first}); begin anew with --restart") from None
+    if differing := [key for key in {**found, **identity} if found.get(key) != identity.get(key)]:
+        what = ", ".join(_difference(key, found.get(key), identity.get(key)) for key in differing)
+        raise UserError(
+            f"{path} is of a training that differs in {what}; repeat its command to resume, give another --out, or "
+            "begin anew with --restart"
+        )
+    for part, own in zip(parts, saved, strict=True):
         if isinstance(part, dict):
-            part.update(saved)
+            part.update(own)
         else:
-            part.load_state_dict(saved)
-    _restore_random_states(state["rng"])
-    return int(state["step"])
+            part.load_state_dict(own)
+    _restore_random_states(random)
+    return step
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    told = [str(value) for value in (before, now)]
+    return key if any(len(text) > 40 for text in told) else f"{key} ({told[0]}, now {told[1]})"
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from iarbench.errors import UserError
-from iarbench.images.decode import decode_rgb
+from iarbench.images.importing import ImportReport, Treatment
 from iarbench.images.preprocess import Preprocess
+from iarbench.images.sources import open_source
 from iarbench.progress import Progress
+
+#: conditions that say that nobody knows the class; -1 is how Hugging Face `datasets` writes it
+UNLABELLED = ("", "-1")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingImages:
-    """``pixels`` uint8 (N, 3, S, S) and ``labels`` int64 (N,)."""
+    """``pixels`` uint8 (N, 3, S, S), ``labels`` int64 (N,) and the names of the ``classes`` that they number; -1 is a
+    picture whose class is unknown. ``skipped`` says in a line what could not be used, "" if everything could.
+    """
 
     pixels: Tensor
     labels: Tensor
+    classes: tuple[str, ...]
+    skipped: str
+
+    def of_classes(self, names: Sequence[str]) -> TrainingImages:
+        """The images of these classes alone, numbered in their order. Raises UserError where one is not there."""
+        for name in names:
+            if name not in self.classes:
+                shown = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
+                raise UserError(f"no image is of class {name!r}; there are: {shown}")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"class {twice[0]!r} is asked for twice")
+        number = torch.full((len(self.classes) + 1,), -1)  # the last place is that of label -1
+        number[[self.classes.index(name) for name in names]] = torch.arange(len(names))
+        chosen = number[self.labels] >= 0
+        return TrainingImages(self.pixels[chosen], number[self.labels[chosen]], tuple(names), self.skipped)
 
 
-def load_parquet(path: Path, size: int, label_column: str = "label") -> TrainingImages:
-    """Every image of a Parquet file with an ``image`` column, shorter side resized and centre-cropped to ``size``.
+def load_images(src: str, size: int, label_column: str | None = None) -> TrainingImages:
+    """All images that a user names, shorter side resized and centre-cropped to ``size``.
 
-    Without a ``label_column`` all labels are 0. Raises UserError, ImageError for the first image that does not decode.
+    ``src``: whatever `iarbench images import` takes: a folder (folders in it are classes), Parquet, an image set, the
+    Hub. Classes are in the order of their numbers, else of their names. Raises UserError when no image can be used.
     """
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})") from None
-    names = file.schema_arrow.names
-    if "image" not in names:
-        raise UserError(f"{path} has no column 'image'; it has: {', '.join(names)}")
-    columns = [name for name in ("image", label_column) if name in names]
-    total, fit = file.metadata.num_rows, Preprocess(size)
-    pixels, labels = np.empty((total, 3, size, size), np.uint8), np.zeros(total, np.int64)
-    progress, done = Progress(f"load {path.name}", total), 0
-    for batch in file.iter_batches(batch_size=500, columns=columns):
-        for row in batch.to_pylist():
-            image = decode_rgb(row["image"]["bytes"], f"{path}, row {done}")
-            pixels[done] = np.asarray(fit.image(image)).transpose(2, 0, 1)
-            labels[done] = row.get(label_column, 0)
-            done += 1
-        progress.show(done)
-    return TrainingImages(torch.from_numpy(pixels), torch.from_numpy(labels))
+    report, fit = ImportReport(), Preprocess(size)
+    pixels, conditions = [], []
+    with Progress("load images", None) as progress:
+        for record in open_source(src, Treatment(), report, label_column=label_column):
+            pixels.append(torch.from_numpy(np.asarray(fit.image(record.pil())).copy()))
+            conditions.append(record.condition.strip())
+            progress.show(len(pixels))
+    if not pixels:
+        raise UserError(f"{src}: no image to train on ({report.summary() or 'it is empty'})")
+    classes = sorted(set(conditions) - set(UNLABELLED), key=lambda name: (not name.isdecimal(), name.zfill(20), name))
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = torch.tensor([numbers.get(condition, -1) for condition in conditions])
+    skipped = f"{len(report.skipped)} images left out: {report.summary()}" if report.skipped else ""
+    return TrainingImages(torch.stack(pixels).permute(0, 3, 1, 2).contiguous(), labels, tuple(classes), skipped)
 
 
 def random_batch(pixels: Tensor, size: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.checkpoint import set_lr
+from iarbench.training.checkpoint import fingerprint, set_lr
 from iarbench.training.losses import reconstruction_loss, symmetric
 from iarbench.training.pairs import Pairs
 from iarbench.training.precision import mixed
@@ -42,7 +42,12 @@ def distill_decoder(tokenizer: Tokenizer, pairs: Pairs, recipe: DistillRecipe, s
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=1e-4)
     errors: dict[str, list[float]] = {"errors": []}
     parts = (decoder, optimizer, errors)
-    phase = Phase("distill", recipe, state, *parts, steps=recipe.steps, seconds=recipe.seconds, every=100)
+    about = {
+        "images": len(pairs.tokens),
+        "pixels": fingerprint(pairs.pixels, pairs.tokens),
+        "first weights": fingerprint(tokenizer),
+    }
+    phase = Phase("distill", recipe, state, *parts, about=about, steps=recipe.steps, seconds=recipe.seconds, every=100)
     for _ in phase:
         set_lr(optimizer, recipe.lr * cosine(phase.fraction))
         rows = torch.randint(len(pairs.tokens), (recipe.batch,))

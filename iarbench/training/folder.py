@@ -5,6 +5,8 @@ With ``IARBENCH_GENERATORS`` pointing to the folder, every command knows the new
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,14 @@ from torch import Tensor
 
 from iarbench.errors import UserError
 from iarbench.files import write_atomically, write_text
-from iarbench.models.variants import Variant, read_family
+from iarbench.models.variants import Variant, read_family, variants_of
 from iarbench.models.weights import sha256_file
 
+#: what cannot change once a tokenizer is trained
+ARCHITECTURE = ("code", "image_size", "conditions", "tokenizer")
 #: what a description takes over from the variant it was modelled on
 INHERITED = (
-    "code",
-    "image_size",
-    "conditions",
-    "tokenizer",
+    *ARCHITECTURE,
     "transformer",
     "sampling",
     "sampling_precision",
@@ -34,49 +35,89 @@ INHERITED = (
 )
 
 
-def start_folder(folder: Path, name: str, like: Variant, **tokenizer: Any) -> None:
-    """Write ``folder/name.yaml`` for a generator built like ``like``, unless it is already there.
+@dataclass(frozen=True, slots=True)
+class TrainedFolder:
+    """One generator in the making. Its description changes in memory; files are written when a part is finished."""
 
-    ``tokenizer``: what its tokenizer's configuration has otherwise.
-    """
-    path = folder / f"{name}.yaml"
-    if not path.exists():
-        own = like.model_dump(include=set(INHERITED))
+    folder: Path
+    name: str
+    description: dict[str, Any]
+
+    @classmethod
+    def begin(cls, folder: Path, name: str, like: Variant, **tokenizer: Any) -> TrainedFolder:
+        """A generator built like ``like``, or the one that is there if it is built so.
+
+        ``tokenizer``: what its tokenizer's configuration has otherwise. Raises UserError when another one is there.
+        """
+        own = like.model_dump(mode="json", include=set(INHERITED))
         own["tokenizer"] = {**own["tokenizer"], **tokenizer}
-        write_text(
-            path, yaml.safe_dump({"family": like.family, "variants": {name: {**own, "files": {}}}}, sort_keys=False)
-        )
+        new = cls(folder, name, {"family": like.family, "variants": {name: {**own, "files": {}}}})
+        if not new._path.exists():
+            return new
+        there = cls.open(folder, name)
+        for key in ARCHITECTURE:
+            if getattr(there.variant, key) != getattr(new.variant, key):
+                raise UserError(
+                    f"{there._path} describes a generator of another architecture than {like.name} (its {key} differs);"
+                    " give another --name or --out"
+                )
+        return there
 
+    @classmethod
+    def open(cls, folder: Path, name: str) -> TrainedFolder:
+        """The generator as far as it has been trained. Raises UserError."""
+        path = folder / f"{name}.yaml"
+        if not path.is_file():
+            raise UserError(f"{path} does not exist: run `iarbench train tokenizer --name {name} --out {folder}` first")
+        if name not in (known := [variant.name for variant in read_family(path)]):
+            raise UserError(
+                f"{path} describes {', '.join(known) or 'nothing'}, not {name}; give another --name or --out"
+            )
+        return cls(folder, name, yaml.safe_load(path.read_text()))
 
-def open_folder(folder: Path, name: str) -> Variant:
-    """The generator as far as it has been trained. Raises UserError."""
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: run `iarbench train tokenizer --name {name} --out {folder}` first")
-    return read_family(path)[0]
+    @property
+    def variant(self) -> Variant:
+        """What the description says by now."""
+        found = variants_of(self.description, self.folder, str(self._path))
+        return next(variant for variant in found if variant.name == self.name)
 
+    def checkpoint(self, phase: str) -> Path:
+        """Where a phase of the training keeps its state."""
+        return self.folder / "checkpoints" / f"{self.name}-{phase}.pt"
 
-def add_weights(folder: Path, name: str, part: str, state: dict[str, Tensor], card: dict[str, Any]) -> Path:
-    """Save one part's tensors as float16 and enter file and ``card`` into the YAML; returns the weight file."""
-    file = folder / f"{name}-{part}.safetensors"
-    half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
-    write_atomically(file, lambda opened: opened.write(save(half)))
-    path = folder / f"{name}.yaml"
-    text = yaml.safe_load(path.read_text())
-    entry = text["variants"][name]
-    entry["files"][part] = {"path": file.name, "sha256": sha256_file(file)}
-    entry.setdefault("card", {})[part] = card
-    write_text(path, yaml.safe_dump(text, sort_keys=False))
-    return file
+    def set_classes(self, classes: list[str]) -> None:
+        """Name the classes, in the order of their numbers, and size the transformer for them."""
+        self._entry["classes"] = classes
+        transformer = self._entry["transformer"]
+        for key in ("num_classes", "condition_num_classes"):  # as the families' releases call it
+            if key in transformer:
+                transformer[key] = len(classes)
 
+    def save(self, parts: Mapping[str, Mapping[str, Tensor]], cards: Mapping[str, dict[str, Any]]) -> list[Path]:
+        """Write the tensors of the finished ``parts`` as float16, then the description with their ``cards``.
 
-def set_classes(folder: Path, name: str, classes: list[str]) -> None:
-    """Enter the names of the classes, in the order of their numbers, and size the transformer for them."""
-    path = folder / f"{name}.yaml"
-    text = yaml.safe_load(path.read_text())
-    text["variants"][name]["classes"] = classes
-    transformer = text["variants"][name]["transformer"]
-    for key in ("num_classes", "condition_num_classes"):  # as the families' releases call it
-        if key in transformer:
-            transformer[key] = len(classes)
-    write_text(path, yaml.safe_dump(text, sort_keys=False))
+        Weights that belong to another tokenizer than the one saved leave the description. Returns the weight files.
+        """
+        files: list[Path] = []
+        known = self._entry["files"]
+        before = known.get("tokenizer", {}).get("sha256")
+        for part, state in parts.items():
+            file = self.folder / f"{self.name}-{part}.safetensors"
+            half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in state.items()}
+            write_atomically(file, lambda opened, half=half: opened.write(save(half)))  # type: ignore[misc]
+            known[part] = {"path": file.name, "sha256": sha256_file(file)}
+            self._entry.setdefault("card", {})[part] = cards.get(part, {})
+            files.append(file)
+        if before not in (None, known["tokenizer"]["sha256"]):
+            for part in known.keys() - parts.keys():
+                del known[part]
+        write_text(self._path, yaml.safe_dump(self.description, sort_keys=False))
+        return files
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / f"{self.name}.yaml"
+
+    @property
+    def _entry(self) -> dict[str, Any]:
+        return self.description["variants"][self.name]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from iarbench.tokenizer import Tokenizer
 from iarbench.training.attacked import attacked_copies, stage
-from iarbench.training.checkpoint import set_lr
+from iarbench.training.checkpoint import fingerprint, set_lr
 from iarbench.training.precision import mixed
 from iarbench.training.schedule import Phase
 
@@ -58,7 +58,9 @@ def finetune_inverse(
     per_epoch = len(images) // size
     history: dict[str, list[float]] = {"losses": []}
     parts = (trained, optimizer, history)
-    phase = Phase("inverse", recipe, state, *parts, steps=recipe.epochs * per_epoch, seconds=recipe.seconds)
+    about = {"images": len(images), "pixels": fingerprint(images, tokens), "first weights": fingerprint(tokenizer)}
+    steps = recipe.epochs * per_epoch
+    phase = Phase("inverse", recipe, state, *parts, about=about, steps=steps, seconds=recipe.seconds)
     attacked = attacked_copies(images, recipe.seed, state.parent, torch.get_num_threads()) if recipe.augment else None
     with attacked or nullcontext({}) as copies:
         for step in phase:

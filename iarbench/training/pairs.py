@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from iarbench.images.image_set import ImageSet
 from iarbench.models.loading import load_sampler
 from iarbench.models.sample_images import make_records
 from iarbench.models.variants import Variant
+from iarbench.models.weights import locate, sha256_file
 from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
 
@@ -30,8 +32,14 @@ class Pairs:
         return Pairs(torch.cat([self.pixels, other.pixels]), torch.cat([self.tokens, other.tokens]))
 
 
-def own_pairs(variant: Variant, count: int, folder: Path, device: str, weights_dir: Path | None) -> Pairs:
-    """``count`` images of the split "train", whose seeds no evaluation set shares; made once, in ``folder``."""
+def own_pairs(variant: Variant, count: int, out: Path, device: str, weights_dir: Path | None) -> Pairs:
+    """``count`` images of the split "train", whose seeds no evaluation set shares; made once, in a folder in ``out``.
+
+    Its name tells the weights, so that images of others are never taken for theirs.
+    """
+    made_by = [sha256_file(locate(variant, part, weights_dir)) for part in ("tokenizer", "transformer")]
+    weights = hashlib.sha256("\n".join(made_by).encode()).hexdigest()
+    folder = out / f"{variant.name}-train-{count}-{weights[:8]}"
     if not folder.is_dir():
         generator = load_sampler(variant.name, device, weights_dir)
         records = make_records(generator, variant.name, "train", count, variant.every_condition)

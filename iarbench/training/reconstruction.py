@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from iarbench.nn.quantize import Assignment
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.checkpoint import set_lr
+from iarbench.training.checkpoint import fingerprint, set_lr
 from iarbench.training.codebook import CodebookAverage
 from iarbench.training.data import random_batch
 from iarbench.training.losses import isotropy_loss, latent_loss, reconstruction_loss, symmetric
@@ -56,7 +56,8 @@ def train_reconstruction(tokenizer: Tokenizer, pixels: Tensor, recipe: Reconstru
     device = trained[0].device
     optimizer = torch.optim.AdamW(trained, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=1e-4)
     parts = (tokenizer, optimizer, codebook) if codebook else (tokenizer, optimizer)
-    phase = Phase("reconstruction", recipe, state, *parts, steps=recipe.steps, seconds=recipe.seconds)
+    about = {"images": len(pixels), "pixels": fingerprint(pixels), "first weights": fingerprint(tokenizer)}
+    phase = Phase("reconstruction", recipe, state, *parts, about=about, steps=recipe.steps, seconds=recipe.seconds)
     for step in phase:
         set_lr(optimizer, recipe.lr * cosine(phase.fraction))
         images = random_batch(pixels, recipe.batch).to(device)

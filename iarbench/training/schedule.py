@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,19 +31,28 @@ class Phase:
 
     Args:
         name: what the progress line calls it.
-        recipe: dataclass with its numbers; a checkpoint of another recipe is not continued.
+        recipe: dataclass with its numbers.
+        about: what it is trained on, by name: a checkpoint of another recipe or other things is refused.
         parts: what is trained and remembered: modules, optimizers, and dicts of plain values, which are updated.
         every: batches between two checkpoints.
     """
 
     def __init__(
-        self, name: str, recipe: Any, state: Path, *parts: Any, steps: int, seconds: float | None, every: int = 200
+        self,
+        name: str,
+        recipe: Any,
+        state: Path,
+        *parts: Any,
+        about: Mapping[str, Any],
+        steps: int,
+        seconds: float | None,
+        every: int = 200,
     ) -> None:
         self.step = 0
-        self._recipe, self._state, self._parts, self._every = asdict(recipe), state, parts, every
+        self._identity, self._state, self._parts, self._every = {**asdict(recipe), **about}, state, parts, every
         self._steps, self._seconds = steps, seconds
         self._spent = {"seconds": 0.0}
-        self.step = resume(state, self._recipe, self._spent, *parts)
+        self.step = resume(state, self._identity, self._spent, *parts)
         self._progress = Progress(name, None if seconds else steps, self.step, unit="steps")
         self._numbers: dict[str, float] = {}
 
@@ -67,4 +76,4 @@ class Phase:
             left = max(self._seconds - self._spent["seconds"], 0.0) if self._seconds else None
             self._progress.show(self.step, left=left, **self._numbers)
             if self.step % self._every == 0 or self.fraction >= 1:
-                save_atomically(snapshot(self.step, self._recipe, self._spent, *self._parts), self._state)
+                save_atomically(snapshot(self.step, self._identity, self._spent, *self._parts), self._state)

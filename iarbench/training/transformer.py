@@ -16,8 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from iarbench.generator import Generator
 from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
-from iarbench.training.checkpoint import set_lr
-from iarbench.training.data import TrainingImages
+from iarbench.training.checkpoint import fingerprint, set_lr
 from iarbench.training.precision import mixed
 from iarbench.training.schedule import Phase, cosine
 
@@ -35,14 +34,6 @@ class TransformerRecipe:
     views: int = 8  # augmented versions of each image that are tokenized once, before training
     held_out: float = 0.03  # fraction of the images that the loss is measured on
     seed: int = 0
-
-
-def select_classes(images: TrainingImages, labels: Sequence[int]) -> TrainingImages:
-    """Only the images of the given ``labels``, renumbered 0, 1, ... in their order."""
-    rank = torch.full((int(images.labels.max()) + 1,), -1)
-    rank[torch.tensor(list(labels))] = torch.arange(len(labels))
-    chosen = rank[images.labels] >= 0
-    return TrainingImages(images.pixels[chosen], rank[images.labels[chosen]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +135,16 @@ def train_transformer(
     optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.95))
     best: dict[str, Any] = {"held_out": math.inf, "weights": {}, "checks": 0}
     parts = (model, optimizer, best)
-    phase = Phase("transformer", recipe, state, *parts, steps=recipe.steps, seconds=recipe.seconds, every=250)
+    about = {
+        "images": len(labels),
+        "tokens": fingerprint(views.tokens),
+        "classes": fingerprint(labels),
+        "class names": ", ".join(names or ()),
+        "first weights": fingerprint(model),
+    }
+    phase = Phase(
+        "transformer", recipe, state, *parts, about=about, steps=recipe.steps, seconds=recipe.seconds, every=250
+    )
     device = next(model.parameters()).device
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(recipe.seed))
     held = max(int(len(labels) * recipe.held_out), 1)

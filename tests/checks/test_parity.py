@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from iarbench.checks import goldens
+from iarbench.checks import families, goldens
 from iarbench.checks.parity import check_folder, compare
 from iarbench.cli import main
 
@@ -47,7 +47,7 @@ def test_one_altered_weight_is_noticed(family: str, tmp_path: Path) -> None:
 def test_another_norm_epsilon_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     read = goldens.read_golden
 
-    def altered(folder: Path) -> goldens.Golden:
+    def altered(folder: Path) -> families.Golden:
         golden = read(folder)
         for block in golden.model.transformer.blocks:
             block.eps = 1e-3

@@ -259,7 +259,8 @@ def test_images_without_an_image_column_are_one_line(tmp_path: Path, capsys: pyt
     pq.write_table(pa.table({"picture": [1]}), path)
     args = ["train", "tokenizer", "--name", "mine", "--images", str(path), "--out", str(tmp_path / "out")]
     assert main(args) == 2
-    assert capsys.readouterr().err == f"error: {path} has no column 'image'; it has: picture\n"
+    assert capsys.readouterr().err == f"error: {path}: no column holds an image per row; columns: picture (int64)\n"
+    assert not (tmp_path / "out").exists()
 
 
 def test_rar_reads_in_random_order_first_and_in_raster_order_last() -> None:
