@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Self, TextIO
+from typing import Literal, Self, TextIO
 
 EVERY = 5.0
 """Seconds between plain lines."""
@@ -23,8 +23,14 @@ class Progress:
     """
 
     def __init__(
-        self, label: str, total: int | None, start: int = 0, unit: str = "images", stream: TextIO | None = sys.stderr
+        self,
+        label: str,
+        total: int | None,
+        start: int = 0,
+        unit: str = "images",
+        stream: TextIO | Literal["stderr"] | None = "stderr",
     ) -> None:
+        stream = sys.stderr if stream == "stderr" else stream  # now, not when this module was first imported
         self.label, self.total, self.start, self.done, self.unit, self.stream = label, total, start, start, unit, stream
         self._terminal = stream is not None and stream.isatty()
         self._began = self._shown = time.monotonic()

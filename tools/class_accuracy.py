@@ -18,7 +18,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,11 +29,10 @@ from iarbench.models.loading import load_tokenizer
 from iarbench.models.variants import Variant
 from iarbench.nn.memory import keep_freed_memory
 from iarbench.training.checkpoint import set_lr
-from iarbench.training.data import TrainingImages, load_parquet
+from iarbench.training.data import TrainingImages, load_images
 from iarbench.training.pairs import pairs_of_pictures
 from iarbench.training.precision import mixed
 from iarbench.training.schedule import Phase, cosine
-from iarbench.training.transformer import select_classes
 
 SIZE = 64
 PACKAGED = Path(iarbench.data.__path__[0]) / "iarbench-mini"
@@ -72,9 +70,9 @@ class Classifier(nn.Module):
 
 def of_classes(path: Path, classes: tuple[str, ...]) -> TrainingImages:
     """The images of a Parquet file that show one of the ``classes``, numbered in their order."""
-    rows = pq.read_table(path, columns=["label", "name"]).to_pylist()
-    labels = {row["name"].split(",")[0].strip(): row["label"] for row in rows}
-    return select_classes(load_parquet(path, SIZE), [labels[name] for name in classes])
+    images = load_images(str(path), SIZE, label_column="name")
+    names = {name.split(",")[0].strip(): name for name in images.classes}
+    return images.of_classes([names[name] for name in classes])
 
 
 def varied(images: Tensor) -> Tensor:
@@ -100,7 +98,7 @@ def train(images: TrainingImages, classes: int, seconds: float) -> Classifier:
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=0.05)
     with TemporaryDirectory() as scratch:
         state = Path(scratch) / "classifier.pt"
-        phase = Phase("classifier", recipe, state, model, optimizer, steps=0, seconds=seconds)
+        phase = Phase("classifier", recipe, state, model, optimizer, about={}, steps=0, seconds=seconds)
         for _ in phase:
             set_lr(optimizer, recipe.lr * cosine(phase.fraction))
             rows = torch.randint(len(images.pixels), (recipe.batch,))

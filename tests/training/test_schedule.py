@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from iarbench.errors import UserError
 from iarbench.training import schedule
 from iarbench.training.schedule import Phase, cosine
 
@@ -26,7 +27,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 
 def test_by_batches(tmp_path: Path) -> None:
-    phase = Phase("x", Numbers(), tmp_path / "x.pt", steps=4, seconds=None)
+    phase = Phase("x", Numbers(), tmp_path / "x.pt", about={}, steps=4, seconds=None)
     assert [(step, phase.fraction) for step in phase] == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
     assert (phase.step, phase.fraction) == (4, 1.0)
 
@@ -37,7 +38,7 @@ def test_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(stop_after: int | None = None) -> list[float]:
         found = []
-        phase = Phase("x", Numbers(), tmp_path / "x.pt", steps=1, seconds=8.0, every=2)
+        phase = Phase("x", Numbers(), tmp_path / "x.pt", about={}, steps=1, seconds=8.0, every=2)
         for _ in phase:
             found.append(phase.fraction)
             if len(found) == stop_after:
@@ -51,6 +52,7 @@ def test_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run() == []
 
 
-def test_another_recipe_begins_anew(tmp_path: Path) -> None:
-    assert len(list(Phase("x", Numbers(), tmp_path / "x.pt", steps=3, seconds=None))) == 3
-    assert len(list(Phase("x", Numbers(seed=1), tmp_path / "x.pt", steps=3, seconds=None))) == 3
+def test_another_recipe_or_subject_is_refused(tmp_path: Path) -> None:
+    assert len(list(Phase("x", Numbers(), tmp_path / "x.pt", about={"images": 8}, steps=3, seconds=None))) == 3
+    with pytest.raises(UserError, match=r"differs in seed \(0, now 1\), images \(8, now 9\);"):
+        Phase("x", Numbers(seed=1), tmp_path / "x.pt", about={"images": 9}, steps=3, seconds=None)
