@@ -87,6 +87,7 @@ def run(
     group_by: str | None = None,
     group_column: str | None = None,
     with_others: bool = False,
+    read_as: str | None = None,
     fpr: float | Sequence[float] | None = None,
     limit: int | None = None,
     out: AnyPath | None = None,
@@ -103,8 +104,8 @@ def run(
         task: a packaged task, or the path of a .yaml file.
         target, detector, encoder, attack, images, attacked, fpr, limit: replace what the task says, as the options of
             the command do.
-        members, real, group_by, group_column, with_others: your own images in place of the task's, as the options of
-            the command; `real` may be several.
+        members, real, group_by, group_column, with_others, read_as: your own images in place of the task's, as the
+            options of the command; `real` may be several.
         out: folder of the run; by default runs/<task>.
         device, precision, batch_size, workers, weights: how to compute, as the options of the command.
         progress: whether to say on standard error how far it is.
@@ -115,12 +116,13 @@ def run(
     asked = _as_written(locals())
     from iarbench.files import cache_dir
     from iarbench.harness import run as harness
-    from iarbench.harness.own_images import OwnImages, own_task
+    from iarbench.harness.own_images import own_task
+    from iarbench.harness.own_set import OwnImages
 
     settings = _settings(device, precision, batch_size, workers, weights, limit)
     texts = [os.fspath(path) for path in ([real] if isinstance(real, str | PathLike) else real or ())]
     own = OwnImages.asked(
-        None if members is None else os.fspath(members), texts, group_by, group_column, with_others, images
+        None if members is None else os.fspath(members), texts, group_by, group_column, with_others, read_as, images
     )
     stream = sys.stderr if progress else None
     narrowed = Task.load(task).narrowed(

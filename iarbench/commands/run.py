@@ -59,6 +59,8 @@ def _add_own_images(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--members", metavar="SRC", help="images that the target made")
     own.add_argument("--real", action="append", metavar="SRC", help="images that it did not make; may be given again")
     own.add_argument("--with-others", action="store_true", help="also against the task's other generators")
+    help = "how to read folders that hold both pictures and Parquet"
+    own.add_argument("--as", dest="read_as", choices=["folder", "parquet"], help=help)
     group = own.add_mutually_exclusive_group()
     help = "what is never split between calibration and test; default: image"
     group.add_argument("--group-by", choices=["image", "folder"], help=help)
@@ -93,10 +95,13 @@ def execute(args: argparse.Namespace) -> int:
 
 def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:
     from iarbench.files import cache_dir
-    from iarbench.harness.own_images import OwnImages, own_task
+    from iarbench.harness.own_images import own_task
+    from iarbench.harness.own_set import OwnImages
     from iarbench.task import Task
 
-    own = OwnImages.asked(args.members, args.real, args.group_by, args.group_column, args.with_others, args.images)
+    own = OwnImages.asked(
+        args.members, args.real, args.group_by, args.group_column, args.with_others, args.read_as, args.images
+    )
     task = Task.load(args.task).narrowed(
         targets=options.names(args.target),
         detectors=options.names(args.detector),

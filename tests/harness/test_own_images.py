@@ -11,7 +11,8 @@ from toys import Toys, auroc
 
 import iarbench
 from iarbench.cli import main
-from iarbench.harness.own_images import OwnImages, own_task
+from iarbench.harness.own_images import own_task
+from iarbench.harness.own_set import OwnImages
 from iarbench.images.image_set import ImageSet
 from iarbench.task import Task
 from iarbench.testing import toy_images
@@ -127,6 +128,20 @@ def test_an_image_set_keeps_its_splits(toy_family: Toys, members: Path, tmp_path
         assert set(kept.loc[kept["split"] == name, "image_id"].str.split("/").str[2]) == {name}
 
 
+def test_of_a_set_with_several_sources_only_those_that_are_meant(toy_family: Toys, real: Path, tmp_path: Path) -> None:
+    both = OwnImages(str(toy_family.images), (str(toy_family.images), str(real)))
+    _, notes, images = made(toy_family, tmp_path, both)
+    assert notes == [
+        f"{toy_family.images}: of its sources only toy-a, not noise, toy-b",
+        f"{toy_family.images}: of its sources only noise, not toy-a, toy-b",
+    ]
+    counts = images.index().groupby(["source", "split"]).size().to_dict()
+    assert counts == {
+        ("toy-a", "test"): 50, ("images", "test"): 25, ("images", "calibration"): 25,
+        ("photos", "test"): 20, ("photos", "calibration"): 20,
+    }  # fmt: skip
+
+
 def test_two_sets_of_one_name_get_that_of_the_folder_above(toy_family: Toys, members: Path, tmp_path: Path) -> None:
     sets = [str(save(tmp_path / name / "val", toy_images(6, seed, None))) for seed, name in enumerate(("a", "b"))]
     task, _, _ = made(toy_family, tmp_path, OwnImages(str(members), tuple(sets)))
@@ -155,7 +170,9 @@ def test_few_pictures_get_the_rate_that_they_allow(
         (["--members", "MINE", "--real", "ONE"], "one: 1 picture cannot be split into calibration and test images"),
         (["--members", "MINE", "--real", "PHOTOS", "--images", "x"], "--images and --members are two ways"),
         (["--members", "MINE", "--real", "PHOTOS", "--target", "toy-b"], "need exactly one --target"),
-        (["--with-others"], "--with-others are for --members and --real"),
+        (["--with-others"], "--with-others and --as are for --members and --real"),
+        (["--members", "MINE", "--real", "MINE"], "mine: none of its images is left: all of them are copies"),
+        (["--members", "NOISE", "--real", "PHOTOS"], "holds no images of toy-a, but noise, toy-b"),
         (["--members", "MINE", "--real", "PHOTOS", "--group-column", "x"], "takes no --group-column"),
     ],
 )
@@ -166,7 +183,9 @@ def test_mistakes_are_one_line_and_leave_nothing(
     monkeypatch.setenv("IARBENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "empty").mkdir()
     one = save(tmp_path / "one", toy_images(1, 5, None))
-    paths = {"MINE": members, "PHOTOS": real, "EMPTY": tmp_path / "empty", "ONE": one}
+    others = ImageSet.open(toy_family.images).filter(source=["noise", "toy-b"])
+    ImageSet.write((record for batch in others.iterate() for record in batch), tmp_path / "others")
+    paths = {"NOISE": tmp_path / "others", "MINE": members, "PHOTOS": real, "EMPTY": tmp_path / "empty", "ONE": one}
     assert main(command(toy_family, "--out", tmp_path / "o", "--quiet", *(paths.get(w, w) for w in words))) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import random
 import signal
 import time
@@ -55,13 +56,14 @@ def test_the_manifest_says_what_was_done(undisturbed: Path, toys: Toys) -> None:
 
 def test_the_second_run_ends_at_once_without_torch_and_changes_nothing(undisturbed: Path, toys: Toys) -> None:
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
-    began = time.monotonic()
+    began = os.times()
     done = toys.iarbench("run", "--task", toys.task, "--out", undisturbed)
-    seconds = time.monotonic() - began
+    ended = os.times()
+    seconds = ended.children_user + ended.children_system - began.children_user - began.children_system
     assert done.returncode == 0
     assert "toy-a" in done.stdout
     assert done.stderr.splitlines()[-1] == "heavy modules:"
-    assert seconds < 4  # 1 s on an idle machine
+    assert seconds < 4  # of processor time; 1 s where it was measured
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
 
 
