@@ -13,28 +13,51 @@ from iarbench.models.variants import Variant
 
 HEAD = """# The mini zoo
 
-One small, real generator a family, and a second size of VAR on the same tokenizer. All make 64 px images, were trained
-on CPUs on 64 px Tiny-ImageNet pictures, and ship inside the package with their inverse encoders. Made from
+One small, real generator per family, and a second size of VAR on the same tokenizer. All make 64 px images, were
+trained on 64 px Tiny-ImageNet pictures, and ship inside the package with their inverse encoders. Made from
 `generators/*.yaml` by `python tools/zoo_page.py`; the commands are below.
 
 """
-COLUMNS = ("generator", "tokens", "parameters", "PSNR, dB", "codes used", "perplexity", "nats a token")
+COLUMNS = (
+    "generator",
+    "tokens",
+    "parameters",
+    "PSNR, dB",
+    "codes used",
+    "perplexity",
+    "read / left",
+    "nats per token",
+    "class accuracy",
+)
 FOOT = """
-*parameters*: tokenizer + transformer. *PSNR*: of 2,000 pictures through the tokenizer, with quantisation and (in
-brackets) without; *codes used* and their *perplexity* over the same pictures. *nats a token*: the transformer's loss on
-held-out pictures.
+*parameters*: tokenizer + transformer. *PSNR*: of held-out pictures through the tokenizer, with quantisation and (in
+brackets) without; *codes used* and their *perplexity* over the same pictures. *read / left*: how far the encoder is
+from the codes when it reads a decoded picture, over how far a picture is from its codes; QuantLoss works where this is
+small. *nats per token*: the transformer's loss on held-out pictures. *class accuracy*: fraction of the generator's
+images that a small classifier, trained on the training pictures, puts into the class that they were made for, and (in
+brackets) of held-out pictures that went through the generator's tokenizer (`tools/class_accuracy.py`).
 
-## How they were made
+## How to make them
+
+Each generator below has a block of four commands that makes it anew on two CPU cores, in the minutes that they state.
+The numbers of its training are in `generators/*.yaml` (`training`, `finetune`); options of the commands replace them.
+On a GPU give fewer minutes and larger batches (`--batch-size 128`). Re-run the same command to resume. All blocks use:
 
 ```bash
-iarbench train tokenizer   --name infinity-mini --like infinity-mini --images tiny_imagenet_train.parquet --out zoo/ \\
-    --steps 1700 --adversarial-steps 300 --isotropy 0.3 --isotropy-window 2 --isotropy-variance 0.16 --latent-weight 15
-iarbench train transformer --name infinity-mini --images tiny_imagenet_train.parquet --out zoo/ \\
-    --steps 900 --labels 0,13,... --class-names goldfish,jellyfish,...
-IARBENCH_GENERATORS=zoo iarbench finetune --generator infinity-mini --count 2500 --out zoo/
+PICTURES=tiny_imagenet_train.parquet  # with the columns image and label, 0 to 199
+LABELS={labels}
+CLASSES='{classes}'
+export IARBENCH_GENERATORS=zoo  # where the new generators are found
 ```
 
 """
+#: the classes' numbers among Tiny-ImageNet's 200
+LABELS = (
+    0, 13, 14, 21, 34, 35, 36, 44, 45, 50, 66, 71, 91, 96, 102, 145,
+    154, 165, 170, 173, 183, 184, 185, 186, 187, 191, 193, 194, 195, 196, 197, 198,
+)  # fmt: skip
+#: of each training on two cores: about 75 minutes per generator, with making its own images
+MINUTES = {"tokenizer": 35, "transformer": 25, "inverse": 9, "inverse-aug": 6}
 
 
 def table() -> Iterator[str]:
@@ -50,7 +73,9 @@ def table() -> Iterator[str]:
             f"{card['psnr_quantised']} ({card['psnr_continuous']})",
             f"{card['codes_used']:,}",
             f"{card['code_perplexity']:,.0f}",
+            f"{card['read'] / card['left']:.2f}" if "left" in card else "",
             card["held_out_nats_per_token"],
+            f"{card['class_accuracy']:.0%} ({card['class_accuracy_real']:.0%})" if "class_accuracy" in card else "",
         )
         yield f"| {' | '.join(str(cell) for cell in cells)} |"
 
@@ -64,9 +89,28 @@ def section(variant: Variant) -> Iterator[str]:
     yield ""
     for key in ("data", "recipe", "inverse"):
         yield f"- **{key}**: {card[key]}"
-    yield f"- **seconds**: {_listed(card['seconds'])} (one core of a shared two-core machine)"
+    device = card.get("device", "one core of a shared two-core machine")
+    yield f"- **seconds**: {_listed(card['seconds'])} ({device})"
     yield f"- **sampling**: {_listed(variant.sampling['default'])}"
     yield f"- **licence**: {variant.licence}"
+    yield ""
+    yield from commands(variant)
+
+
+def commands(variant: Variant) -> Iterator[str]:
+    """Lines with the commands that make a generator anew; the smaller one of a shared tokenizer has none of its own."""
+    if variant.name.endswith("-s"):
+        return
+    new = f"my-{variant.name}"
+    train = f"--name {new} --images $PICTURES --out zoo/"
+    finetune = f"iarbench finetune --generator {new} --out zoo/"
+    yield "```bash"
+    yield f"iarbench train tokenizer --like {variant.name} {train} --minutes {MINUTES['tokenizer']}"
+    yield f"iarbench train transformer {train} --minutes {MINUTES['transformer']} \\"
+    yield '    --labels $LABELS --class-names "$CLASSES"'
+    yield f"{finetune} --minutes {MINUTES['inverse']}"
+    yield f"{finetune} --minutes {MINUTES['inverse-aug']} --augment"
+    yield "```"
     yield ""
 
 
@@ -79,7 +123,9 @@ def _listed(values: dict[str, Any]) -> str:
 def page() -> str:
     """The whole page, Markdown."""
     sections = [line for variant in variants.minis() for line in section(variant)]
-    return HEAD + "\n".join(table()) + "\n" + FOOT + "\n".join(sections)
+    classes = variants.get("var-mini").classes or ()
+    foot = FOOT.format(labels=",".join(map(str, LABELS)), classes=",".join(classes))
+    return HEAD + "\n".join(table()) + "\n" + foot + "\n".join(sections)
 
 
 if __name__ == "__main__":
