@@ -18,9 +18,9 @@ from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.files import write_text
 from iarbench.harness.own_set import CALIBRATION, TEST, OwnImages, write_own_set
-from iarbench.images.folder_source import walk
 from iarbench.images.image_set import ImageSet
 from iarbench.images.importing import ImportReport
+from iarbench.images.walk import walk
 from iarbench.models import variants
 from iarbench.results.rows import OTHERS, POOLED
 from iarbench.specs import TaskSpec, check_task

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from iarbench.errors import UserError
 from iarbench.images.importing import FoundImage, ImportReport
 from iarbench.images.sidecars import Sidecars
+from iarbench.images.walk import walk
 
 EXTENSIONS = frozenset(
     (
@@ -47,33 +46,6 @@ def import_folder(path: Path | str | None, report: ImportReport) -> Iterator[Fou
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
     return _pictures(root, report)
-
-
-def walk(root: Path, report: ImportReport) -> Iterator[tuple[str, Path]]:
-    """(image id, path) of every file; each real folder is entered once, the ones below `root` by their own names.
-
-    Hidden folders, such as .thumbnails, are not entered, but named in the report.
-    """
-    inside = root.resolve()
-    entered: set[Path] = set()
-
-    def refuse(error: OSError) -> None:
-        report.skip(str(error.filename), f"folder cannot be read ({error.strerror})")
-
-    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        here = Path(folder)
-        for name in sorted(folders):
-            below = here / name
-            real = below.resolve()
-            if name.startswith("."):
-                report.skip(str(below), "hidden folder")
-                folders.remove(name)
-            elif below.is_symlink() and (real in entered or real.is_relative_to(inside) or inside.is_relative_to(real)):
-                report.skip(str(below), f"link to a folder that is read already ({real})")
-                folders.remove(name)
-            entered.add(real)
-        folders.sort()
-        yield from ((_relative_id(here / name, root), here / name) for name in files)
 
 
 def _pictures(root: Path, report: ImportReport) -> Iterator[FoundImage]:
@@ -115,9 +87,3 @@ def _split_folders(files: list[tuple[str, Path]]) -> bool:
     """Whether every picture lies in a folder at the top that is called as a split."""
     pictures = [image_id for image_id, file in files if file.suffix.lower() in EXTENSIONS]
     return bool(pictures) and all("/" in image_id and image_id.split("/")[0] in SPLITS for image_id in pictures)
-
-
-def _relative_id(file: Path, root: Path) -> str:
-    # Names that are not valid UTF-8 arrive with surrogates, which no Parquet string can hold.
-    text = os.fsencode(file.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", text)

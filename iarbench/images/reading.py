@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
+from iarbench.images.importing import ImportReport
 from iarbench.images.record import ImageRecord
 from iarbench.images.shards import FIELDS, REQUIRED, SCHEMA_VERSION, schema_version
+from iarbench.images.walk import walk
 
 _HEAVY = ("image", "tokens")
 
@@ -22,8 +24,8 @@ def parquet_files(path: Path) -> list[Path]:
     """The file itself, or the Parquet files in the folder and below it, by name, without hidden ones."""
     if path.is_file():
         return [path]
-    found = (file for file in path.rglob("*.parquet") if file.is_file())
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
+    found = (file for _, file in walk(path, ImportReport()) if file.suffix.lower() == ".parquet" and file.is_file())
+    return sorted(file for file in found if not file.name.startswith("."))
 
 
 def open_file(file: Path, number: int) -> tuple[pa.Table, np.ndarray]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from iarbench.content import image_set_names, images_path
 from iarbench.errors import UserError
-from iarbench.images.folder_source import EXTENSIONS, walk
+from iarbench.images.folder_source import EXTENSIONS
 from iarbench.images.importing import FoundImage, ImportReport, Treatment, make_records
 from iarbench.images.record import ImageRecord
 from iarbench.images.sidecars import is_description
+from iarbench.images.walk import walk
 from iarbench.registry import SOURCES, did_you_mean
 from iarbench.user_code import is_file_reference, one_line_errors, split_reference
 

@@ -559,6 +559,9 @@ def test_a_folder_of_parquet_is_read_whole_through_links(tmp_path: Path) -> None
     records, report = opened(tmp_path / "snapshots" / "main")
     assert ids(records) == ["a/train-00000-of-00001/000000", "b/train-00000-of-00001/000000"]
     assert report.skipped == []
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "data").symlink_to(tmp_path / "snapshots" / "main")
+    assert ids(opened(tmp_path / "linked")[0])[1] == "data/b/train-00000-of-00001/000000"
     assert len(opened(BUGS / "nothing_could_be_used" / "hubsnapshot")[0]) == 3
 
 
