@@ -20,6 +20,7 @@ from iarbench.nn.attention import FeedForward, KVCache, RMSNorm, rotary_2d, rota
 from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.binary_quantize import BinaryQuantizer, schedule
 from iarbench.nn.checkpoint import rules
+from iarbench.nn.precision import at_least_float32
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.nn.text import ByteEncoder, T5Encoder, TextEncoder, TextFeatures, pack
 from iarbench.token_search.solvers import solve
@@ -69,7 +70,7 @@ class InfinityTokenizer(Tokenizer):
         return self.decoder(features)
 
     def quantize(self, features: Tensor) -> Quantized:
-        return Quantized(*self.quantizer(features.float()))
+        return Quantized(*self.quantizer(at_least_float32(features)))
 
     def search(self, features: Tensor, solver: str) -> Quantized:
         return solve(self.quantizer, features.float(), solver)

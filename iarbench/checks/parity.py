@@ -13,10 +13,14 @@ from torch import Tensor
 from iarbench.checks.families import Golden
 from iarbench.checks.finetuning import finetuning_step
 from iarbench.checks.goldens import read_golden
-from iarbench.checks.recompute import recompute
+from iarbench.checks.recompute import recompute, twice_in_float64
 
 #: names that are given, not computed
 INPUTS = {"images", "ar_cond", "optim_gen_f", "text_features", "text_lens", "tf_random_orders"}
+
+
+#: see `compare`
+NOISE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +39,27 @@ class Comparison:
 
     def __str__(self) -> str:
         verdict = "ok  " if self.ok else "OVER"
-        return f"{verdict} {self.name:42s} {self.difference:.3g} {self.unit} (allowed {self.tolerance:g})"
+        return f"{verdict} {self.name:42s} {self.difference:.3g} {self.unit} (allowed {self.tolerance:.3g})"
 
 
 def check_folder(folder: Path) -> Iterator[Comparison]:
     """Compare every tensor of ``folder``, then the fine-tuning numbers; a missing tensor counts as infinitely off."""
     golden = read_golden(folder)
-    own = recompute(golden)
+    own, exact = recompute(golden), twice_in_float64(golden)
     for name in sorted(golden.tensors.keys() - INPUTS):
         if name in own:
-            yield compare(name, own[name], golden.tensors[name])
+            yield compare(name, own[name], golden.tensors[name], exact.get(name))
         else:
             yield Comparison(name, float("inf"), 0.0, "not computed")
     yield from _finetuning(golden)
 
 
-def compare(name: str, own: Tensor, stored: Tensor) -> Comparison:
-    """Tokens and bits exactly; numbers by the tolerances that float32 noise of the official code asks for."""
+def compare(name: str, own: Tensor, stored: Tensor, exact: Tensor | None = None) -> Comparison:
+    """Tokens and bits exactly; numbers by the tolerances that float32 noise of the official code asks for.
+
+    ``exact``: ours in float64, where rounding may be amplified. Both implementations may be as far from it as ours is,
+    and their largest errors need not be at the same place: ``NOISE`` times that distance is allowed if it is more.
+    """
     if own.shape != stored.shape:
         return Comparison(name, float("inf"), 0.0, f"shape {tuple(own.shape)} for {tuple(stored.shape)}")
     if re.match(r"optim_(image|gen)_stage\d+_tokens$", name):
@@ -64,10 +72,14 @@ def compare(name: str, own: Tensor, stored: Tensor) -> Comparison:
     if re.match(r"optim_(image|gen)_f_hat$|optim_recon_quant$", name):
         relative = (difference.square().mean() / reference.square().mean()).sqrt().item()
         return Comparison(name, relative, 0.1, "relative RMS")
+    rounding = torch.zeros_like(wide) if exact is None else (wide - exact).abs()
     if "signal" in name or "quant_loss" in name:
         tolerance = 1e-2 if name.startswith("optim") else 1e-3
-        return Comparison(name, (difference / reference.abs().clamp(min=1e-12)).max().item(), tolerance, "relative")
-    return Comparison(name, difference.max().item(), _absolute_tolerance(name, stored), "absolute")
+        scale = reference.abs().clamp(min=1e-12)
+        allowed = max(tolerance, NOISE * (rounding / scale).max().item())
+        return Comparison(name, (difference / scale).max().item(), allowed, "relative")
+    allowed = max(_absolute_tolerance(name, stored), NOISE * rounding.max().item())
+    return Comparison(name, difference.max().item(), allowed, "absolute")
 
 
 def _absolute_tolerance(name: str, stored: Tensor) -> float:

@@ -91,7 +91,7 @@ class BinaryQuantizer:
             if flip:
                 share = flip * torch.rand(())
                 bits = bits ^ (torch.rand(bits.shape) < share).to(bits.device)
-            h = self.upsampled(bits, scale)
+            h = self.upsampled(bits, scale, features.dtype)
             f_hat, rest = f_hat + h, rest - h
             yield Assignment(unit.flatten(0, 1), tokens, f_hat)
 

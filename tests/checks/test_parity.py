@@ -76,6 +76,24 @@ def test_a_missing_or_misshapen_tensor_counts_as_over() -> None:
     assert compare("tokens", torch.tensor([1, 3]), torch.tensor([1, 3])).ok
 
 
+def test_the_tolerance_is_what_rounding_amounts_to() -> None:
+    own, stored = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0003])
+    assert not compare("recon_cont_twice", own, stored).ok
+    assert compare("recon_cont_twice", own, stored, own.double() + 1e-4).ok
+    assert not compare("recon_cont_twice", own, stored, own.double() + 1e-6).ok
+    assert compare("signal_enc_loss", own, own * 1.003, own.double() * 1.001).ok
+    assert not compare("signal_enc_loss", own, own * 1.005, own.double() * 1.001).ok
+
+
+@pytest.mark.parametrize("family", ["taming", "var"])
+def test_a_wrong_decoder_is_over_also_where_the_encoder_reads_its_images(family: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(GOLDEN / family, tmp_path / family)
+    state = load_file(folder / "weights_tokenizer.safetensors")
+    state["decoder.conv_out.bias"][0] += 0.01
+    save_file(state, folder / "weights_tokenizer.safetensors")
+    assert {"recon_cont", "recon_cont_twice"} <= over(folder)
+
+
 def test_command_exits_with_1_when_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "parity", str(GOLDEN / "llamagen"), "--quiet"]) == 0
     folder = shutil.copytree(GOLDEN / "llamagen", tmp_path / "altered")
