@@ -36,6 +36,14 @@ PAINTED = 12_000
 #: fraction of --minutes that a tokenizer or decoder spends on its first phase, where it has a second one
 FIRST_PHASE = 0.84
 
+#: options that only some trainings have
+OPTIONS_OF = {
+    "tokenizer": ("warm_start", "commitment", "isotropy", "isotropy_window", "isotropy_variance", "latent_from"),
+    "tokenizer decoder": ("adversarial_steps", "latent_weight"),
+    "transformer": ("labels", "class_names", "views", "others_until"),
+    "decoder": ("decoder",),
+}
+
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the command to the command line."""
@@ -84,6 +92,12 @@ def add_parser(subparsers: options.Subparsers) -> None:
     transformer.add_argument(
         "--views", type=options.positive, help="versions of each image, mirrored and zoomed, that it is trained on"
     )
+    transformer.add_argument(
+        "--others-until",
+        type=options.fraction,
+        metavar="FRACTION",
+        help="of the training in which it also learns images of the classes that --labels leaves out",
+    )
     parser.add_argument("--restart", action="store_true", help="begin anew, whatever checkpoints are in --out")
     options.add_device(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
@@ -97,6 +111,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.nn.memory import keep_freed_memory
     from iarbench.training.data import load_images
 
+    _refuse_options_of_others(args)
     args.device = resolve_device(args.device)
     keep_freed_memory()
     if args.threads:
@@ -116,6 +131,15 @@ def execute(args: argparse.Namespace) -> int:
     for path in train(args, folder, images):
         print(f"saved {path}")
     return 0
+
+
+def _refuse_options_of_others(args: argparse.Namespace) -> None:
+    for kinds, names in OPTIONS_OF.items():
+        for name in names:
+            given = getattr(args, name)
+            if args.what not in kinds.split() and given is not None and given is not False:
+                commands = " and ".join(f"`train {kind}`" for kind in kinds.split())
+                raise UserError(f"--{name.replace('_', '-')} is an option of {commands}")
 
 
 def _folder(args: argparse.Namespace) -> TrainedFolder:
@@ -257,7 +281,8 @@ def _decoder(args: argparse.Namespace, folder: TrainedFolder, images: TrainingIm
 
 def _transformer(args: argparse.Namespace, folder: TrainedFolder, images: TrainingImages) -> list[Path]:
     from iarbench.models.loading import build_transformer, family_class, load_tokenizer
-    from iarbench.training.transformer import TransformerRecipe, tokenize, train_transformer
+    from iarbench.training.more_classes import cut_to, with_classes
+    from iarbench.training.transformer import Examples, TransformerRecipe, tokenize, train_transformer
 
     began = time.monotonic()
     chosen = _classified(args, images)
@@ -276,20 +301,32 @@ def _transformer(args: argparse.Namespace, folder: TrainedFolder, images: Traini
         batch=args.batch_size,
         lr=args.lr,
         views=args.views,
+        others_until=args.others_until,
     )
+    rest = [name for name in images.classes if name not in chosen.classes] if recipe.others_until else []
     tokenizer = load_tokenizer(variant).to(args.device)
-    generator = family_class(variant)(tokenizer, build_transformer(variant).to(args.device), {})
-    views = tokenize(tokenizer, chosen.pixels, recipe.views, recipe.seed, generator.trains_on_features)
-    texts = names if variant.conditions == "text" else None
-    trained = train_transformer(generator, views, chosen.labels, recipe, folder.checkpoint("transformer"), texts)
+    wide = build_transformer(with_classes(variant, len(names) + len(rest))).to(args.device)
+    generator = family_class(variant)(tokenizer, wide, {})
+
+    def examples(of: TrainingImages, views: int, first_label: int = 0) -> Examples:
+        seen = tokenize(tokenizer, of.pixels, views, recipe.seed, generator.trains_on_features)
+        return Examples(seen, of.labels + first_label)
+
+    others = examples(images.of_classes(rest), recipe.other_views, len(names)) if rest else None
+    texts = [*names, *rest] if variant.conditions == "text" else None
+    own, state = examples(chosen, recipe.views), folder.checkpoint("transformer")
+    trained = train_transformer(generator, own, recipe, state, texts, others)
+    transformer = build_transformer(variant)
+    transformer.load_state_dict(cut_to(transformer, wide.state_dict()))
     card = {
         "images": len(chosen.pixels),
-        "parameters": sum(p.numel() for p in generator.transformer.parameters()),
+        "images_of_other_classes": len(others.labels) if others else 0,
+        "parameters": sum(p.numel() for p in transformer.parameters()),
         "recipe": {**asdict(recipe), "steps": trained.steps},
         "held_out_nats_per_token": round(trained.held_out, 3),
         "seconds": round(time.monotonic() - began),
     }
-    return folder.save({"transformer": generator.transformer.state_dict()}, {"transformer": card})
+    return folder.save({"transformer": transformer.state_dict()}, {"transformer": card})
 
 
 def _classified(args: argparse.Namespace, images: TrainingImages) -> TrainingImages:

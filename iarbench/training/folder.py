@@ -20,6 +20,8 @@ from iarbench.files import write_atomically, write_text
 from iarbench.models.variants import Variant, read_family, variants_of
 from iarbench.models.weights import sha256_file
 
+#: how the families' releases call the number of classes of a transformer
+CLASS_COUNTS = ("num_classes", "condition_num_classes")
 #: what cannot change once a tokenizer is trained
 ARCHITECTURE = ("code", "image_size", "conditions", "tokenizer")
 #: what a description takes over from the variant it was modelled on
@@ -89,7 +91,7 @@ class TrainedFolder:
         """Name the classes, in the order of their numbers, and size the transformer for them."""
         self._entry["classes"] = classes
         transformer = self._entry["transformer"]
-        for key in ("num_classes", "condition_num_classes"):  # as the families' releases call it
+        for key in CLASS_COUNTS:
             if key in transformer:
                 transformer[key] = len(classes)
 

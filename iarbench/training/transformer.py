@@ -33,6 +33,8 @@ class TransformerRecipe:
     class_dropout: float = 0.1
     views: int = 8  # augmented versions of each image that are tokenized once, before training
     held_out: float = 0.03  # fraction of the images that the loss is measured on
+    others_until: float = 0.0  # fraction of the training in which images of other classes, if any, are learnt too
+    other_views: int = 3
     seed: int = 0
 
 
@@ -49,6 +51,20 @@ class Views:
         """Tokens (B, L) and features (B, C, h, w) of some images on ``device``."""
         features = None if self.features is None else self.features[view, rows].to(device).float()
         return self.tokens[view, rows].to(device), features
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Images as ``views`` and their classes, ``labels`` int64 (N,)."""
+
+    views: Views
+    labels: Tensor
+
+    def draw(self, count: int, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Tokens, features and labels of random views of random images among ``rows``."""
+        rows = rows[torch.randint(len(rows), (count,))]
+        view = torch.randint(len(self.views.tokens), (count,))
+        return *self.views.take(view, rows, device), self.labels[rows]
 
 
 @torch.inference_mode()
@@ -115,16 +131,17 @@ class Trained:
 
 def train_transformer(
     generator: Generator,
-    views: Views,
-    labels: Tensor,
+    own: Examples,
     recipe: TransformerRecipe,
     state: Path,
     names: Sequence[str] | None = None,
+    others: Examples | None = None,
 ) -> Trained:
     """Train ``generator.transformer`` in place and keep the weights whose held-out loss is the lowest.
 
-    ``labels`` (N,) are the classes of the images; a family whose conditions are texts gets captions made of the
-    classes' ``names``. Resumes from ``state`` where it exists.
+    A family whose conditions are texts gets captions made of the classes' ``names``. ``others`` are images of other
+    classes, with labels after those of ``own``: a few thousand pictures of its own classes a transformer soon knows by
+    heart. Resumes from ``state`` where it exists.
     """
     torch.manual_seed(recipe.seed)
     model = generator.transformer.train()
@@ -136,9 +153,10 @@ def train_transformer(
     best: dict[str, Any] = {"held_out": math.inf, "weights": {}, "checks": 0}
     parts = (model, optimizer, best)
     about = {
-        "images": len(labels),
-        "tokens": fingerprint(views.tokens),
-        "classes": fingerprint(labels),
+        "images": len(own.labels),
+        "tokens": fingerprint(own.views.tokens),
+        "classes": fingerprint(own.labels),
+        "images of other classes": fingerprint(others.views.tokens, others.labels) if others else "",
         "class names": ", ".join(names or ()),
         "first weights": fingerprint(model),
     }
@@ -146,14 +164,14 @@ def train_transformer(
         "transformer", recipe, state, *parts, about=about, steps=recipe.steps, seconds=recipe.seconds, every=250
     )
     device = next(model.parameters()).device
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(recipe.seed))
-    held = max(int(len(labels) * recipe.held_out), 1)
+    order = torch.randperm(len(own.labels), generator=torch.Generator().manual_seed(recipe.seed))
+    held = max(int(len(own.labels) * recipe.held_out), 1)
     test, train = order[:held], order[held:]
     mean_loss = math.nan
     first = max(FIRST_CHECK, generator.settled_from)
 
     def check() -> None:
-        held_out = evaluate(generator, views, test, labels, names)
+        held_out = evaluate(generator, own.views, test, own.labels, names)
         if held_out < best["held_out"]:
             best.update(held_out=held_out, weights={k: v.clone() for k, v in model.state_dict().items()})
 
@@ -163,9 +181,13 @@ def train_transformer(
             check()
         set_lr(optimizer, recipe.lr * cosine(phase.fraction))
         generator.training_progress(phase.fraction)
-        rows = train[torch.randint(len(train), (recipe.batch,))]
-        tokens, features = views.take(torch.randint(len(views.tokens), (recipe.batch,)), rows, device)
-        conditions = captions(labels[rows], names) if names else dropped(labels[rows], model, recipe.class_dropout)
+        count = round(recipe.batch * own_fraction(phase.fraction, recipe.others_until if others else 0.0))
+        tokens, features, labels = own.draw(count, train, device)
+        if others and count < recipe.batch:
+            more = others.draw(recipe.batch - count, torch.arange(len(others.labels)), device)
+            tokens, labels = torch.cat([tokens, more[0]]), torch.cat([labels, more[2]])
+            features = None if features is None or more[1] is None else torch.cat([features, more[1]])
+        conditions = captions(labels, names) if names else dropped(labels, model, recipe.class_dropout)
         with _attention(device), mixed(device):
             loss = generator.training_loss(tokens, conditions, features)
         optimizer.zero_grad(set_to_none=True)
@@ -177,6 +199,11 @@ def train_transformer(
     check()
     model.load_state_dict(best["weights"])
     return Trained(phase.step, best["held_out"])
+
+
+def own_fraction(fraction: float, others_until: float) -> float:
+    """Fraction of a batch that is of a transformer's own classes: from 0.3 it grows to 0.6, then it is 1."""
+    return 1.0 if fraction >= others_until else 0.3 + 0.3 * fraction / others_until
 
 
 def _attention(device: torch.device) -> AbstractContextManager[None]:

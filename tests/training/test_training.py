@@ -24,10 +24,11 @@ from iarbench.training.attacked import stage
 from iarbench.training.distill import DistillRecipe, distill_decoder
 from iarbench.training.inverse import InverseRecipe, finetune_inverse
 from iarbench.training.losses import isotropy_loss
+from iarbench.training.more_classes import cut_to
 from iarbench.training.pairs import pairs_of_pictures
 from iarbench.training.precision import mixed
 from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
-from iarbench.training.transformer import captions
+from iarbench.training.transformer import captions, own_fraction
 
 TINY = {
     "ch": 8,
@@ -285,6 +286,35 @@ def test_training_mixes_precisions_only_where_that_is_quick(
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     with mixed(torch.device("cpu")):
         assert torch.is_autocast_enabled("cpu") == mixes
+
+
+def test_other_classes_are_learnt_at_first_and_then_cut_off(parquet: Path, tmp_path: Path) -> None:
+    assert [own_fraction(f, 0.5) for f in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.3, 0.45, 1.0, 1.0])
+    assert own_fraction(0.0, 0.0) == 1.0
+    out = tmp_path / "out"
+    common = ["--name", "mine", "--images", str(parquet), "--out", str(out), "--threads", "1"]
+    assert main(["train", "tokenizer", "--like", "var-mini", *common, "--steps", "1", "--adversarial-steps", "0"]) == 0
+    assert main(["train", "transformer", *common, "--labels", "7", "--others-until", "0.5", "--steps", "2"]) == 0
+    assert load_file(out / "mine-transformer.safetensors")["class_emb.weight"].shape[0] == 2  # the class, and none
+    (variant,) = variants.read_family(out / "mine.yaml")
+    assert variant.classes == ("7",)
+    assert variant.card["transformer"]["images_of_other_classes"] == 20
+
+
+def test_an_option_of_another_training_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["train", "transformer", "--name", "mine", "--images", "none", "--out", str(tmp_path / "out")]
+    assert main([*args, "--latent-weight", "1"]) == 2
+    assert capsys.readouterr().err == "error: --latent-weight is an option of `train tokenizer` and `train decoder`\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_of_classes_keeps_its_own_and_the_empty_class() -> None:
+    own = nn.ModuleDict({"table": nn.Embedding(3, 1), "same": nn.Linear(1, 1)})
+    wide = nn.ModuleDict({"table": nn.Embedding(6, 1), "same": nn.Linear(1, 1)})
+    wide["table"].weight.data[:, 0] = torch.arange(6.0)
+    cut = cut_to(own, wide.state_dict())
+    assert cut["table.weight"].flatten().tolist() == [0.0, 1.0, 5.0]
+    assert torch.equal(cut["same.weight"], wide["same"].weight)
 
 
 def test_captions_name_the_class_in_several_ways() -> None:
