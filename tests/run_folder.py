@@ -43,7 +43,7 @@ def scores(
             "score": values,
             "seconds": 0.004, "detector": name, "detector_version": 2, "parameters": "",
             "encoder": "original", "target": target, "target_weights": f"weights-of-{target}",
-            "precision": "float32", "attack": attack, "attack_version": 1,
+            "precision": "float32", "attack": attack, "attack_version": 1, "tells_siblings": False,
         }
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from iarbench.detector import Detector, apply
+from iarbench.detector import Detector, apply, tells_siblings
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
 from iarbench.harness.learn import learn
@@ -132,7 +132,7 @@ def make_tracer(
         targets=tuple(targets.values()),
         detectors={cell.variant.name: at_work(cell, targets, cache) for cell in cells},
         calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
-        families=_families(task),
+        families=_families(task, cells[0].detector.kind),
         alpha=alpha,
         settings=settings,
     )
@@ -157,14 +157,17 @@ def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
     scores = load_scores(cache, [part.path for part in plan.parts])
     first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
     joined = first.merge(plan.index[["image_id", "source"]], on="image_id")
-    sets = plan.task.result_task().nonmember_sets(plan.task.spec.targets[0])
+    tells = tells_siblings(plan.jobs[0].cells[0].detector.kind)
+    sets = plan.task.result_task().nonmember_sets(plan.task.spec.targets[0], tells_siblings=tells)
     named = {name: sources for name in (*plan.task.spec.real, OTHERS) for sources in sets.get(name, ())}
     found = {name: joined.loc[joined["source"].isin(sources), "score"].to_numpy() for name, sources in named.items()}
     return {name: values for name, values in found.items() if len(values)}
 
 
-def _families(task: Task) -> dict[str, str]:
-    """Generators that share a tokenizer get one name, by which `attribute` takes them together."""
+def _families(task: Task, kind: type[Detector]) -> dict[str, str]:
+    """Generators that the detector cannot tell apart get one name, by which `attribute` takes them together."""
+    if tells_siblings(kind):
+        return {name: name for name in task.generators}
     return {name: " or ".join(sorted({name, *task.siblings.get(name, ())})) for name in task.generators}
 
 

@@ -48,7 +48,8 @@ class ResultTask:
     `real_sets`: name of each set of real images -> its sources; `pooled`: those of them that are part of `pooled`, None
     for all. The images of every other one of `generators` are a non-member set under that generator's name, and
     together they are the set `other-generators`. `siblings`:
-    generator -> others with the same tokenizer; each is a set of its own, but part of no other set. `attacked`: the
+    generator -> others with the same tokenizer; each is a set of its own, but part of other sets only for detectors
+    that can tell it from the target. `attacked`: the
     side that attacks act on; calibration images are treated as the test non-members are. Raises UserError on what
     cannot be meant.
     """
@@ -80,27 +81,28 @@ class ResultTask:
         if self.calibration_split in (self.member_split, self.nonmember_split):
             raise UserError(f"task {self.name}: calibration split {self.calibration_split!r} is also a test split")
 
-    def nonmember_sets(self, target: str) -> dict[str, tuple[Sources, ...]]:
-        """Set name -> the equally weighted parts it consists of, for one target.
+    def nonmember_sets(self, target: str, *, tells_siblings: bool = False) -> dict[str, tuple[Sources, ...]]:
+        """Set name -> the equally weighted parts it consists of, for one target; `tells_siblings`: whether the detector
+        reads more than what generators with one tokenizer share.
 
         `pooled` has all that a score could tell from the target: each pooled set of real images, and the images of all
         other generators as one set, so that photographs do not weigh the less the more generators there are. These come
         first, then `pooled`, then each generator alone.
         """
         sets = dict(self.real_sets)
-        if others := self._others(target):
+        if others := self._others(target, tells_siblings):
             sets[OTHERS] = others
-        parts = tuple(sets[name] for name in self.pools(target))
+        parts = tuple(sets[name] for name in self.pools(target, tells_siblings=tells_siblings))
         single = {name: ((name,),) for name in self.generators if name != target}
         return {name: (sources,) for name, sources in sets.items()} | ({POOLED: parts} if parts else {}) | single
 
-    def pools(self, target: str) -> tuple[str, ...]:
+    def pools(self, target: str, *, tells_siblings: bool = False) -> tuple[str, ...]:
         """Names of the sets that `pooled` consists of, for one target."""
         real = tuple(self.real_sets) if self.pooled is None else self.pooled
-        return (*real, OTHERS) if self._others(target) else real
+        return (*real, OTHERS) if self._others(target, tells_siblings) else real
 
-    def _others(self, target: str) -> Sources:
-        siblings = self.siblings.get(target, ())
+    def _others(self, target: str, tells_siblings: bool) -> Sources:
+        siblings = () if tells_siblings else self.siblings.get(target, ())
         return tuple(name for name in self.generators if name != target and name not in siblings)
 
 
@@ -131,6 +133,7 @@ class _Cell:
         self.identity, self.task, self.index = identity, task, index
         self.target = str(identity["target"])
         self.main = bool((frame["main_score"] == identity["score_name"]).all())
+        self.tells_siblings = bool(frame["tells_siblings"].all())
         self.name = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
         self.parts = {str(attack): part for attack, part in frame.groupby("attack")}
         self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
@@ -148,8 +151,9 @@ class _Cell:
         return self.index.scores(role, self.known[attack], f"{self.name}/{attack}")
 
     def rows(self) -> Iterator[Row]:
+        sets = self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings)
         for attack in sorted(self.parts, key=lambda name: (name != CLEAN, name)):
-            for set_name, parts in self.task.nonmember_sets(self.target).items():
+            for set_name, parts in sets.items():
                 yield from self._set_rows(attack, set_name, parts)
 
     def _set_rows(self, attack: str, set_name: str, parts: tuple[Sources, ...]) -> Iterator[Row]:

@@ -35,16 +35,19 @@ IDENTITY = (
 )
 """What a part says about itself; its rows carry these as columns."""
 
+FACTS = ("main_score", "tells_siblings")
+"""What else rows follow from: the name of the score that stands for the detector (the one called like it, else the first
+it gives), and whether the detector reads more than what generators with one tokenizer share."""
+
 PART_COLUMNS = ("image_id", "sha256", "score_name", "score", "seconds")
 ANEW = "delete it and repeat the `iarbench run` command, which writes it anew"
 INDEX_COLUMNS = ("image_id", "sha256", "source", "split", "group")
 
 
 def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
-    """All scores of the run, long: one row per image and score name, columns PART_COLUMNS + IDENTITY + `main_score`.
+    """All scores of the run, long: one row per image and score name, columns PART_COLUMNS + IDENTITY + FACTS.
 
-    `score` float64, higher = more likely made by the target; `seconds` float64 per image; `main_score`: name of the
-    score that stands for the detector: the one called like it, else the first it gives. The order is the files'.
+    `score` float64, higher = more likely made by the target; `seconds` float64 per image. The order is the files'.
     `parts`: the files to read, relative to `run`; without it every file there is. Raises UserError when there are none
     or one cannot be read.
     """
@@ -55,7 +58,7 @@ def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
     # Joined before they become a data frame, which takes a hundred times as long as reading a small part.
     frame = pa.concat_tables([table for table, _ in parts_read]).to_pandas()
     lengths = [len(table) for table, _ in parts_read]
-    columns = (*IDENTITY, "main_score")
+    columns = (*IDENTITY, *FACTS)
     return frame.assign(**{key: np.repeat([about[key] for _, about in parts_read], lengths) for key in columns})
 
 
@@ -69,7 +72,8 @@ def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; {ANEW}")
     names = pc.unique(table.column("score_name")).to_pylist()
     main = about["detector"] if about["detector"] in names else next(iter(names), "")
-    return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about | {"main_score": main}
+    facts = {"main_score": main, "tells_siblings": bool(about.get("tells_siblings"))}
+    return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about | facts
 
 
 def load_index(run: Path) -> pd.DataFrame:
