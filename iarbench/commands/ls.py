@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import importlib.util
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from iarbench.commands import options
 
-if TYPE_CHECKING:
-    from iarbench.registry import Registry
+BROKEN = "broken"
+"""Stands in the line of what an installed package announces and cannot give."""
 
 EXAMPLES = """  iarbench ls                everything
   iarbench ls generators     models that can be a target or make images
@@ -47,24 +43,28 @@ def _generators() -> Iterator[list[str]]:
     for name in variants.names():
         found = variants.get(name)
         yield [name, found.family, f"{found.image_size} px", ", ".join(encoders(found)), found.licence]
+    yield from ([what, BROKEN, "", "", why] for what, why in variants.problems().items())
 
 
 def _detectors() -> Iterator[list[str]]:
+    from iarbench.described import described
     from iarbench.registry import DETECTORS
 
-    yield ["name", "version", "what it is"]
-    for name in DETECTORS.names():
-        found = DETECTORS.get(name)
-        yield [name, str(found.version), _first_line(found.__doc__)]
+    yield ["name", "version", "parameters", "what it is"]
+    for one in described(DETECTORS):
+        about = [one.value("version", "1"), ", ".join(one.parameters()), one.brief]
+        yield [one.name, *(about if not one.broken else [BROKEN, "", one.broken])]
 
 
 def _attacks() -> Iterator[list[str]]:
+    from iarbench.described import described
     from iarbench.registry import ATTACKS
 
     yield ["name", "its number", "what it does"]
-    for name, found in _read(ATTACKS):
-        numbers = [field.target.id.replace("_", " ") for field in _fields(found) if isinstance(field.target, ast.Name)]
-        yield [f"{name}<number>" if numbers else name, ", ".join(numbers), _first_line(ast.get_docstring(found))]
+    for one in described(ATTACKS):
+        numbers = [field.replace("_", " ") for field in one.fields()]
+        about = [f"{one.name}<number>" if numbers else one.name, ", ".join(numbers), one.brief]
+        yield about if not one.broken else [one.name, BROKEN, one.broken]
 
 
 def _tasks() -> Iterator[list[str]]:
@@ -78,10 +78,11 @@ def _tasks() -> Iterator[list[str]]:
 
 
 def _sources() -> Iterator[list[str]]:
+    from iarbench.described import described
     from iarbench.registry import SOURCES
 
     yield ["name", "what it brings in"]
-    yield from ([name, _first_line(ast.get_docstring(found))] for name, found in _read(SOURCES))
+    yield from ([one.name, one.brief if not one.broken else f"{BROKEN}: {one.broken}"] for one in described(SOURCES))
 
 
 SECTIONS: dict[str, Callable[[], Iterator[list[str]]]] = {
@@ -91,24 +92,3 @@ SECTIONS: dict[str, Callable[[], Iterator[list[str]]]] = {
     "tasks": _tasks,
     "sources": _sources,
 }
-
-
-def _read(registry: Registry) -> Iterator[tuple[str, ast.ClassDef | ast.FunctionDef]]:
-    """Names with the source of what they stand for, which is not imported: numpy alone takes a tenth of a second."""
-    for name, target in sorted(registry.targets().items()):
-        module, _, attribute = target.partition(":")
-        spec = importlib.util.find_spec(module)
-        if spec is not None and spec.origin is not None:
-            body = ast.parse(Path(spec.origin).read_bytes()).body
-            kinds = (ast.ClassDef, ast.FunctionDef)
-            yield from ((name, node) for node in body if isinstance(node, kinds) and node.name == attribute)
-
-
-def _fields(found: ast.ClassDef | ast.FunctionDef) -> list[ast.AnnAssign]:
-    """The fields of a dataclass."""
-    fields = [node for node in found.body if isinstance(node, ast.AnnAssign)]
-    return [node for node in fields if "ClassVar" not in ast.unparse(node.annotation)]
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]

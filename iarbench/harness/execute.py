@@ -143,6 +143,7 @@ def _isolated(
                 slab = Slab(job.chunk.image_ids[:TRIED], job.attack, job.image_size, plan.task.spec.preprocessing)
                 images = to_images(prepare(plan.images, slab), settings.device)
                 detector.require_scores_of_images_alone(images, settings.precision)
+                detector.require_unchanged_weights()
     return found
 
 

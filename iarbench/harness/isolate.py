@@ -56,6 +56,12 @@ class Isolated:
         evidence = self.evidence(images, precision)
         scored = self.run(evidence)
         evidence.require_unchanged(self.owner)
+        return scored
+
+    def run(self, evidence: Evidence) -> Scored:
+        """Score evidence of its own; raises as `score`, but for what the detector changes."""
+        with one_line_errors(self.owner), neighbours(self.folder), own_random_state():
+            scored = apply(self.detector, evidence, self.owner)
         names = list(scored.scores)
         if self._names is not None and names != self._names:
             before, now = ", ".join(self._names), ", ".join(names)
@@ -64,11 +70,6 @@ class Isolated:
             )
         self._names = names
         return scored
-
-    def run(self, evidence: Evidence) -> Scored:
-        """Score evidence of its own; raises as `score`, but for what the detector changes."""
-        with one_line_errors(self.owner), neighbours(self.folder), own_random_state():
-            return apply(self.detector, evidence, self.owner)
 
     def fit(self, images: Iterable[tuple[Evidence, Tensor]]) -> dict[str, Tensor]:
         """Let the detector learn: what `Detector.fit` returns, as tensors on the CPU that share no memory.

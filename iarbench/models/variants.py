@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iarbench.errors import UserError
 from iarbench.registry import did_you_mean
-from iarbench.user_code import is_file_reference
+from iarbench.user_code import is_file_reference, one_line_errors
 
 #: several times as fast as the Python one, where libyaml is there
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -100,26 +100,48 @@ class Variant(BaseModel):
         return range(self.num_classes)
 
 
-def _folders() -> list[Path]:
-    """Ours, those of installed packages (entry points that load to a folder), and those of $IARBENCH_GENERATORS."""
-    import iarbench.generators
-
-    own = [Path(folder) for folder in iarbench.generators.__path__]
-    third = [Path(str(entry.load())) for entry in entry_points(group="iarbench.generators")]
-    mine = [Path(folder) for folder in os.environ.get("IARBENCH_GENERATORS", "").split(os.pathsep) if folder]
-    return own + third + mine
+class _Known(NamedTuple):
+    variants: dict[str, Variant]
+    problems: dict[str, str]
+    """What was announced and cannot be read -> why."""
 
 
 @cache
-def _all() -> dict[str, Variant]:
-    found: dict[str, Variant] = {}
-    for folder in _folders():
-        for path in sorted(folder.glob("*.yaml")):
-            for variant in read_family(path):
-                if variant.name in found:
-                    raise UserError(f"generator {variant.name} is described twice; the second time in {path}")
-                found[variant.name] = variant
-    return found
+def _all() -> _Known:
+    """Ours, those of installed packages (entry points that load to a folder), and those of $IARBENCH_GENERATORS."""
+    import iarbench.generators
+
+    known = _Known({}, {})
+    for folder in iarbench.generators.__path__:
+        _add_folder(known, Path(folder))
+    for entry in entry_points(group="iarbench.generators"):
+        try:
+            with one_line_errors(f"cannot load {entry.value}"):
+                folder = Path(str(entry.load()))
+        except UserError as error:
+            known.problems[entry.name] = f"{error}; update or uninstall its package"
+            continue
+        _add_folder(known, folder)
+    for mine in filter(None, os.environ.get("IARBENCH_GENERATORS", "").split(os.pathsep)):
+        if not Path(mine).is_dir():
+            known.problems[mine] = "there is no such folder; see $IARBENCH_GENERATORS"
+        _add_folder(known, Path(mine))
+    return known
+
+
+def _add_folder(known: _Known, folder: Path) -> None:
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            found = read_family(path)
+        except UserError as error:
+            known.problems[path.name] = str(error)
+            continue
+        for variant in found:
+            if variant.name in known.variants:
+                first = known.variants[variant.name].folder
+                known.problems[f"{variant.name} of {path}"] = f"the name is taken by one in {first}; rename it"
+            else:
+                known.variants[variant.name] = variant
 
 
 def read_family(path: Path) -> list[Variant]:
@@ -151,16 +173,23 @@ def variants_of(description: Any, folder: Path, origin: str) -> list[Variant]:
 
 def names() -> list[str]:
     """Every known generator, in alphabetical order."""
-    return sorted(_all())
+    return sorted(_all().variants)
+
+
+def problems() -> dict[str, str]:
+    """What packages or $IARBENCH_GENERATORS announce and cannot be read -> why; nobody else is kept from working."""
+    return dict(_all().problems)
 
 
 def minis() -> list[Variant]:
     """The small generators whose weights lie in the package."""
-    return [_all()[name] for name in names() if "mini" in name.split("-")]
+    return [get(name) for name in names() if "mini" in name.split("-")]
 
 
 def get(name: str) -> Variant:
     """The variant called ``name``. Raises UserError that lists the near ones."""
-    if name not in _all():
-        raise UserError(did_you_mean("generator", name, names()))
-    return _all()[name]
+    known = _all()
+    if name not in known.variants:
+        unread = "".join(f"; not read: {what} ({why})" for what, why in known.problems.items())
+        raise UserError(did_you_mean("generator", name, names()) + unread)
+    return known.variants[name]

@@ -36,7 +36,7 @@ IDENTITY = (
 """What a part says about itself; its rows carry these as columns."""
 
 FACTS = ("main_score", "tells_siblings")
-"""What else rows follow from: the name of the score that stands for the detector (the one called like it, else the first
+"""What else rows follow from: the name of the score that stands for the detector (its namesake, else the first that
 it gives), and whether the detector reads more than what generators with one tokenizer share."""
 
 PART_COLUMNS = ("image_id", "sha256", "score_name", "score", "seconds")
