@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 from iarbench.errors import UserError
@@ -34,6 +36,17 @@ def check_device(name: str) -> None:
         raise UserError(f"--device {name}: torch finds no CUDA device here; choose auto or cpu")
     if int(number or 0) >= count:
         raise UserError(f"--device {name}: torch finds {count} CUDA device(s) here, the last is cuda:{count - 1}")
+
+
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """A GPU whose memory runs out meanwhile is a UserError that ends with ``advice``."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise UserError(f"the GPU has too little memory {advice}") from None
 
 
 def resolve_device(name: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from iarbench.checks.families import Golden, find_family
 from iarbench.checks.recompute import recompute
@@ -96,8 +96,6 @@ def golden(folder: Path, tmp_path: Path) -> Path:
 
 
 def _filled(module: torch.nn.Module, path: Path) -> torch.nn.Module:
-    from safetensors.torch import load_file
-
     module.load_state_dict(load_file(path))
     return module.eval()
 
@@ -148,6 +146,36 @@ def test_wrong_code_is_one_line(
     assert main(["generate", "--generator", NAME, "--count", "1", "--out", str(tmp_path / "made")]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert line in error
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("dim: 8, ", "", "sixth-mini: its description lacks 'dim', which its tokenizer needs"),
+        ("cell: 4", "cell: 0", "sixth-mini: no tokenizer can be built as its description says ("),
+        ("positions: 16", "positions: many", "sixth-mini: no transformer can be built as its description says ("),
+        ("temperature: 1.0", "temp: 1.0", "sixth-mini: sampling 'default' has 'temp', but there are: temperature"),
+    ],
+)
+def test_a_description_that_does_not_fit_the_code_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], before: str, after: str, line: str
+) -> None:
+    path = folder / "sixth.yaml"
+    path.write_text(path.read_text().replace(before, after))
+    variants._all.cache_clear()
+    assert main(["generate", "--generator", NAME, "--count", "1", "--out", str(tmp_path / "made")]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: {line}")
+
+
+@pytest.mark.parametrize("gone", ["ar_cond", "images"])
+def test_a_golden_folder_that_lacks_something_is_one_line(
+    golden: Path, capsys: pytest.CaptureFixture[str], gone: str
+) -> None:
+    stored = load_file(golden / "io.safetensors")
+    save_file({name: tensor for name, tensor in stored.items() if name != gone}, golden / "io.safetensors")
+    assert main(["check", "parity", str(golden)]) == 2
+    assert capsys.readouterr().err == f"error: {golden} is not a whole golden folder: it lacks '{gone}'\n"
 
 
 def test_a_family_without_checks_is_one_line(golden: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

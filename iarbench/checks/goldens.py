@@ -19,8 +19,11 @@ def read_golden(folder: Path) -> Golden:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder} is not a golden folder ({error})") from None
     family, checks = find_family(name)
-    tokenizer = family.tokenizer_class(tokenizer_config, image_size)
-    transformer = family.transformer_class(checks.golden_transformer_config(config))
+    try:
+        tokenizer = family.tokenizer_class(tokenizer_config, image_size)
+        transformer = family.transformer_class(checks.golden_transformer_config(config))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder}: no {name} can be built as its config.json says ({error})") from error
     for module, file in ((tokenizer, "weights_tokenizer.safetensors"), (transformer, "weights_ar.safetensors")):
         state = {k: v.float() if v.is_floating_point() else v for k, v in read_state(folder / file).items()}
         load_released(module, state, str(folder / file))

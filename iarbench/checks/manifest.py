@@ -35,14 +35,18 @@ def check_manifest(path: Path) -> Iterator[FileReport]:
     """Build every model of a manifest on the meta device, where it takes no memory, and compare. Raises UserError."""
     try:
         manifest = json.loads(path.read_text())
-        family, files = manifest["family"], manifest["files"]
-    except (OSError, ValueError, KeyError) as error:
+        family, files = str(manifest["family"]), dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a manifest ({error})") from None
     _, checks = find_family(family)
     for name, entry in files.items():
-        with torch.device("meta"):
-            parts = checks.released_parts(entry["hyperparameters"])
-        yield _compare(name, entry["tensors"], parts)
+        try:
+            with torch.device("meta"):
+                parts = checks.released_parts(entry["hyperparameters"])
+            report = _compare(name, entry["tensors"], parts)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path}: {name}: no model can be built as it says ({error})") from error
+        yield report
 
 
 def _compare(file: str, tensors: list[dict[str, Any]], parts: Parts) -> FileReport:

@@ -14,6 +14,7 @@ from iarbench.checks.families import Golden
 from iarbench.checks.finetuning import finetuning_step
 from iarbench.checks.goldens import read_golden
 from iarbench.checks.recompute import recompute, twice_in_float64
+from iarbench.errors import UserError
 
 #: names that are given, not computed
 INPUTS = {"images", "ar_cond", "optim_gen_f", "text_features", "text_lens", "tf_random_orders"}
@@ -45,7 +46,10 @@ class Comparison:
 def check_folder(folder: Path) -> Iterator[Comparison]:
     """Compare every tensor of ``folder``, then the fine-tuning numbers; a missing tensor counts as infinitely off."""
     golden = read_golden(folder)
-    own, exact = recompute(golden), twice_in_float64(golden)
+    try:
+        own, exact = recompute(golden), twice_in_float64(golden)
+    except KeyError as error:
+        raise UserError(f"{folder} is not a whole golden folder: it lacks {error}") from error
     for name in sorted(golden.tensors.keys() - INPUTS):
         if name in own:
             yield compare(name, own[name], golden.tensors[name], exact.get(name))

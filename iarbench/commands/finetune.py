@@ -48,7 +48,7 @@ def execute(args: argparse.Namespace) -> int:
     import torch
     from safetensors.torch import save
 
-    from iarbench.device import resolve_device
+    from iarbench.device import enough_memory, resolve_device
     from iarbench.files import write_atomically
     from iarbench.models import variants
     from iarbench.models.loading import load_tokenizer
@@ -79,7 +79,8 @@ def execute(args: argparse.Namespace) -> int:
     state = args.out / "checkpoints" / f"{name}-{part}.pt"
     if args.restart:
         state.unlink(missing_ok=True)
-    losses = finetune_inverse(tokenizer, pairs.pixels, pairs.tokens, recipe, state)
+    with enough_memory("for such batches; repeat with a smaller --batch-size"):
+        losses = finetune_inverse(tokenizer, pairs.pixels, pairs.tokens, recipe, state)
     file = args.out / f"{name}-{part}.safetensors"
     half = {k: v.cpu().half().contiguous() for k, v in inverse_state(tokenizer).items()}
     write_atomically(file, lambda opened: opened.write(save(half)))

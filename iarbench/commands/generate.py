@@ -40,7 +40,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Sample and write."""
-    from iarbench.device import resolve_device
+    from iarbench.device import enough_memory, resolve_device
     from iarbench.images.contact_sheet import contact_sheet
     from iarbench.images.image_set import ImageSet
     from iarbench.models import variants
@@ -61,7 +61,9 @@ def execute(args: argparse.Namespace) -> int:
         args.container,
         args.batch_size,
     )
-    images = ImageSet.write(records, args.out)
+    size = args.batch_size
+    with enough_memory(f"for batches of {size}; repeat with --batch-size {size // 4 or 1}"):
+        images = ImageSet.write(records, args.out)
     if args.grid:
         first = next(images.iterate(batch_size=64))
         contact_sheet([record.pil() for record in first], columns=8).save(args.grid)

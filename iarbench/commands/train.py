@@ -107,7 +107,7 @@ def execute(args: argparse.Namespace) -> int:
     """Train, save, and say where."""
     import torch
 
-    from iarbench.device import resolve_device
+    from iarbench.device import enough_memory, resolve_device
     from iarbench.nn.memory import keep_freed_memory
     from iarbench.training.data import load_images
 
@@ -128,7 +128,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.restart:
         for phase in phases:
             folder.checkpoint(phase).unlink(missing_ok=True)
-    for path in train(args, folder, images):
+    with enough_memory("for such batches; repeat with a smaller --batch-size"):
+        saved = train(args, folder, images)
+    for path in saved:
         print(f"saved {path}")
     return 0
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from iarbench.detector import Detector, Scored, apply
-from iarbench.device import resolve_device
+from iarbench.device import enough_memory, resolve_device
 from iarbench.errors import UserError
 from iarbench.evidence import NO_ENCODER, Evidence, Target
 from iarbench.harness.choose import Choice
@@ -56,13 +56,9 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
     """
     be_exact()
     keep_freed_memory()
-    try:
+    size = max((batch_size(settings, job.image_size) for job in jobs), default=1)
+    with enough_memory(f"for batches of {size}; repeat with --batch-size {size // 4 or 1}"):
         _work_off(jobs, plan, root, settings, advance)
-    except torch.OutOfMemoryError:
-        size = max(batch_size(settings, job.image_size) for job in jobs)
-        raise UserError(
-            f"the GPU has too little memory for batches of {size}; repeat with --batch-size {size // 4 or 1}"
-        ) from None
 
 
 def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:

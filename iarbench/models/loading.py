@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,14 +43,29 @@ def family_class(variant: Variant) -> type[Generator]:
 
 
 def build_tokenizer(variant: Variant) -> Tokenizer:
-    """The tokenizer's module, weights not loaded."""
-    return family_class(variant).tokenizer_class(variant.tokenizer, variant.image_size)
+    """The tokenizer's module, weights not loaded. Raises UserError when the description does not fit the code."""
+    family = family_class(variant)
+    with _described(variant, "tokenizer"):
+        return family.tokenizer_class(variant.tokenizer, variant.image_size)
 
 
 def build_transformer(variant: Variant) -> nn.Module:
-    """The transformer's module, weights not loaded."""
+    """The transformer's module, weights not loaded. Raises UserError when the description does not fit the code."""
     family = family_class(variant)
-    return family.transformer_class(family.transformer_config(variant.tokenizer, variant.transformer))
+    with _described(variant, "transformer"):
+        return family.transformer_class(family.transformer_config(variant.tokenizer, variant.transformer))
+
+
+@contextmanager
+def _described(variant: Variant, part: str) -> Iterator[None]:
+    """What a constructor raises for sizes that are missing, unknown or impossible becomes one line."""
+    try:
+        yield
+    except KeyError as error:
+        raise UserError(f"{variant.name}: its description lacks {error}, which its {part} needs") from error
+    except (TypeError, ValueError, ArithmeticError, AttributeError, IndexError, RuntimeError) as error:
+        first = " ".join(str(error).split())[:160]
+        raise UserError(f"{variant.name}: no {part} can be built as its description says ({first})") from error
 
 
 def load_tokenizer(variant: Variant, encoder: str = "original", weights_dir: Path | None = None) -> Tokenizer:
@@ -114,6 +132,7 @@ def load_generator(
     variant = variants.get(name)
     if sampling not in variant.sampling:
         raise UserError(f"{name} has no sampling {sampling!r}; it has: {', '.join(variant.sampling)}")
+    _check_sampling(variant, sampling)
     tokenizer = load_tokenizer(variant, weights_dir=weights_dir).to(device)
     return _generator(tokenizer, variant, device, weights_dir, sampling)
 
@@ -125,6 +144,17 @@ def _generator(
     _fill(transformer, variant, "transformer", weights_dir)
     transformer.float().eval().requires_grad_(False).to(device)
     return family_class(variant)(tokenizer, transformer, variant.sampling[sampling])
+
+
+def _check_sampling(variant: Variant, sampling: str) -> None:
+    parameters = inspect.signature(family_class(variant).sample_tokens).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters if parameter.default is not parameter.empty]
+    for key in variant.sampling[sampling]:
+        if key not in known or key == "trace":
+            known = [name for name in known if name != "trace"]
+            raise UserError(f"{variant.name}: sampling {sampling!r} has {key!r}, but there are: {', '.join(known)}")
 
 
 def load_sampler(

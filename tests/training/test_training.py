@@ -30,6 +30,7 @@ from iarbench.training.precision import mixed
 from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
 from iarbench.training.transformer import captions, own_fraction
 
+BUGS = Path(__file__).parents[1] / "bugs"
 TINY = {
     "ch": 8,
     "ch_mult": [1, 2],
@@ -249,6 +250,9 @@ def test_train_decoder_says_what_it_needs(tmp_path: Path, capsys: pytest.Capture
     args = ["train", "decoder", "--name", "small", "--images", "none.parquet", "--out", str(tmp_path / "out")]
     assert main(args) == 2
     assert "needs --decoder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*args, "--images", str(BUGS / "training_labels" / "raw.parquet"), "--decoder", "{chh: 8}"]) == 2
+    assert "small: no tokenizer can be built as its description says (" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     with pytest.raises(SystemExit, match="2"):
         main([*args, "--decoder", "8"])
