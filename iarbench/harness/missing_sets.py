@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import chain
 
 from iarbench.errors import UserError
 from iarbench.images.image_set import ImageSet
@@ -90,10 +89,8 @@ def _with_a_possible_rate(task: Task, counts: Counts, notes: list[str]) -> tuple
     if smallest <= max(spec.fpr):
         return task, notes
     rate = next(rate for rate in USUAL_RATES if rate >= smallest)
-    few = sum(counts.get((source, spec.calibration_split), 0) for source in chain(spec.real, task.generators))
-    notes.append(
-        f"{few} calibration images allow no FPR below {100 * smallest:.2g} %: results are at {100 * rate:g} % as well"
-    )
+    least = f"{100 * smallest:.2g} %"
+    notes.append(f"so few calibration images allow no FPR below {least}: results are at {100 * rate:g} % as well")
     return replace(task, spec=spec.model_copy(update={"fpr": (*spec.fpr, rate)})), notes
 
 

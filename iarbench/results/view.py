@@ -90,7 +90,8 @@ def chosen_fpr(rows: Sequence[Row], fpr: float | None) -> float | None:
         raise UserError("there are no results to show: the run holds no finished cell")
     rates = sorted({row.fpr_nominal for row in rows if row.fpr_nominal is not None})
     if fpr is None:
-        usable = {row.fpr_nominal for row in rows if row.threshold_kind == "matched" and row.value is not None}
+        shown = [row for row in rows if row.nonmember_set == POOLED] or rows
+        usable = {row.fpr_nominal for row in shown if row.threshold_kind == "matched" and row.value is not None}
         best = [0.01, *(rate for rate in rates if rate in usable), *rates]
         return next((rate for rate in best if rate in usable), next((rate for rate in best if rate in rates), None))
     if fpr not in rates:

@@ -79,6 +79,8 @@ def test_the_rate_shown_is_one_that_has_numbers(images: pd.DataFrame, rows: list
     few = run_folder.index(12)
     small = compute_rows(run_folder.run(few), few, run_folder.task(fprs=(0.01, 0.1)))
     assert chosen_fpr(small, None) == 0.1
+    kept = [row for row in rows if row.nonmember_set != "pooled" or row.fpr_nominal != 0.01]
+    assert chosen_fpr([*kept, *small], None) == 0.1
     refused = compute_rows(run_folder.run(few), few, run_folder.task(fprs=(0.01, 0.02)))
     assert chosen_fpr(refused, None) == 0.01
     assert chosen_fpr([row for row in rows if row.metric == "auroc"], None) is None
