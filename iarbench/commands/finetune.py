@@ -56,6 +56,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.training.data import load_images
     from iarbench.training.inverse import InverseRecipe, finetune_inverse, inverse_state
     from iarbench.training.pairs import own_pairs, pairs_of_pictures
+    from iarbench.training.recipe import make_recipe
 
     device, weights = resolve_device(args.device), options.weights_folder(args)
     keep_freed_memory()
@@ -67,14 +68,15 @@ def execute(args: argparse.Namespace) -> int:
     tokenizer = load_tokenizer(variant, weights_dir=weights).to(device)
     if args.tokens_of:
         pairs = pairs.join(pairs_of_pictures(tokenizer, load_images(args.tokens_of, variant.image_size).pixels))
-    numbers = {
-        "epochs": args.epochs,
-        "seconds": args.minutes and 60 * args.minutes,
-        "batch": args.batch_size,
-        "lr": args.lr,
-    }
-    asked = {key: value for key, value in numbers.items() if value is not None}
-    recipe = InverseRecipe(**{**variant.finetune, **asked, "augment": args.augment})
+    recipe = make_recipe(
+        InverseRecipe,
+        variant.finetune,
+        epochs=args.epochs,
+        seconds=args.minutes and 60 * args.minutes,
+        batch=args.batch_size,
+        lr=args.lr,
+        augment=args.augment,
+    )
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"
     if args.restart:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from iarbench.commands import options
 from iarbench.errors import UserError
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from iarbench.tokenizer import Tokenizer
     from iarbench.training.data import TrainingImages
     from iarbench.training.folder import TrainedFolder
-
-R = TypeVar("R")
 
 EXAMPLES = """  iarbench train tokenizer   --like var-mini --name mine --images train.parquet --out mine/ --minutes 30
   iarbench train transformer --name mine --images train.parquet --out mine/ --minutes 30
@@ -162,16 +159,6 @@ def _folder(args: argparse.Namespace) -> TrainedFolder:
     return folder
 
 
-def _recipe(kind: type[R], own: Mapping[str, Any], **given: Any) -> R:
-    """The recipe with the numbers of the generator's description, ``own``, and those ``given`` on the command line."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(own) - known):
-        raise UserError(
-            f"training: {unknown[0]!r} is no number of a {kind.__name__}; it has: {', '.join(sorted(known))}"
-        )
-    return kind(**{**own, **{key: value for key, value in given.items() if value is not None}})
-
-
 def _seconds(args: argparse.Namespace, fraction: float = 1.0) -> float | None:
     """The part of --minutes that is a phase's, in seconds; None without --minutes."""
     return None if args.minutes is None else 60 * args.minutes * fraction
@@ -187,6 +174,7 @@ def _tokenizer(args: argparse.Namespace, folder: TrainedFolder, images: Training
     from iarbench.models import variants
     from iarbench.models.loading import build_tokenizer, load_tokenizer
     from iarbench.training.quality import tokenizer_quality
+    from iarbench.training.recipe import make_recipe
     from iarbench.training.reconstruction import ReconstructionRecipe, train_reconstruction
     from iarbench.training.usage import count_usage
 
@@ -195,7 +183,7 @@ def _tokenizer(args: argparse.Namespace, folder: TrainedFolder, images: Training
     tokenizer = build_tokenizer(folder.variant).to(args.device)
     if args.warm_start:
         tokenizer.load_state_dict(load_tokenizer(variants.get(args.like)).state_dict())
-    first = _recipe(
+    first = make_recipe(
         ReconstructionRecipe,
         folder.variant.training.get("tokenizer", {}),
         steps=args.steps,
@@ -230,8 +218,9 @@ def _sharpen(
 ) -> dict[str, Any] | None:
     """The phase against a discriminator, where it is asked for: its numbers for the card."""
     from iarbench.training.adversarial import AdversarialRecipe, train_adversarial
+    from iarbench.training.recipe import make_recipe
 
-    recipe = _recipe(
+    recipe = make_recipe(
         AdversarialRecipe,
         folder.variant.training.get("adversarial", {}),
         steps=args.adversarial_steps,
@@ -252,6 +241,7 @@ def _decoder(args: argparse.Namespace, folder: TrainedFolder, images: TrainingIm
     from iarbench.training.distill import DistillRecipe, distill_decoder
     from iarbench.training.pairs import pairs_of_pictures
     from iarbench.training.quality import tokenizer_quality
+    from iarbench.training.recipe import make_recipe
 
     began = time.monotonic()
     teacher = load_generator(args.like, args.device)
@@ -260,7 +250,7 @@ def _decoder(args: argparse.Namespace, folder: TrainedFolder, images: TrainingIm
     tokenizer = build_tokenizer(folder.variant).to(args.device)
     kept = {k: v for k, v in teacher.tokenizer.state_dict().items() if not k.startswith("decoder.")}
     tokenizer.load_state_dict({**tokenizer.state_dict(), **kept})
-    first = _recipe(
+    first = make_recipe(
         DistillRecipe,
         {},
         steps=args.steps,
@@ -284,6 +274,7 @@ def _decoder(args: argparse.Namespace, folder: TrainedFolder, images: TrainingIm
 def _transformer(args: argparse.Namespace, folder: TrainedFolder, images: TrainingImages) -> list[Path]:
     from iarbench.models.loading import build_transformer, family_class, load_tokenizer
     from iarbench.training.more_classes import cut_to, with_classes
+    from iarbench.training.recipe import make_recipe
     from iarbench.training.transformer import Examples, TransformerRecipe, tokenize, train_transformer
 
     began = time.monotonic()
@@ -295,7 +286,7 @@ def _transformer(args: argparse.Namespace, folder: TrainedFolder, images: Traini
         raise UserError(f"--class-names has {len(names)} names for {len(chosen.classes)} classes: give one per class")
     folder.set_classes(names)
     variant = folder.variant
-    recipe = _recipe(
+    recipe = make_recipe(
         TransformerRecipe,
         variant.training.get("transformer", {}),
         steps=args.steps,

@@ -33,11 +33,13 @@ class Streams:
 
     def draw(self, logits: Tensor) -> Tensor:
         """Sample int64 (B, ...) from the softmax of logits (B, ..., V) by inverting its cumulative distribution."""
-        shape = logits.shape[1:-1]
+        home, shape = logits.device, logits.shape[1:-1]
+        if home.type == "mps":
+            logits = logits.cpu()  # Apple GPUs have no float64
         uniform = torch.stack([torch.rand(shape, generator=g, dtype=torch.float64) for g in self._generators])
         cumulative = logits.double().softmax(-1).cumsum(-1)
         target = uniform.to(logits.device).unsqueeze(-1) * cumulative[..., -1:]
-        return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
+        return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1).to(home)
 
 
 class Greedy:
