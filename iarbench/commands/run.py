@@ -20,7 +20,8 @@ EXAMPLES = """  iarbench run                                        the packaged
   iarbench run --target var-mini --attack none,jpeg60,blur9 --out runs/var
   iarbench run --target llamagen-mini --members mine/ --real photos/          your own images
   iarbench run --task mine.yaml --images sets/mine --device cuda --batch-size 256 --workers 8
-  iarbench run --detector ./mine.py:MyDetector        a detector of your own
+  iarbench run --detector ./mine.py:MyDetector        a detector of your own; `iarbench check detector` tries it first
+  iarbench run --detector ./mine.py:Mine:steps=3,lr=.1,quantloss   with parameters, beside another one
 
 Re-run the same command to resume; a finished run only prints its table.
 """
