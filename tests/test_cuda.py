@@ -26,10 +26,11 @@ pytestmark = [
 ]
 
 FAMILIES = ["infinity-mini", "llamagen-mini", "rar-mini", "taming-mini", "var-mini"]
-EXACT = 4e-6
-"""Largest relative difference of scores that no search is behind; measured on an H100."""
-SEARCHED = 0.1
-"""Fraction of images whose score after a token search may move by more than 1e-4: the search amplifies rounding."""
+ROUNDING = 2e-4
+"""Largest relative difference of a score. On an H100: 9e-5 for encloss, a ratio of small numbers, 2.7e-5 elsewhere."""
+TIPPED = 0.1
+"""Fraction of images whose score may differ more where tokens are chosen scale after scale: rounding tips a near tie,
+and all finer scales follow (one greedy score of var-mini by 1 % on an H100); a token search amplifies it."""
 
 
 @pytest.fixture(scope="module")
@@ -106,22 +107,24 @@ def relative(on_cpu: pd.Series, on_gpu: pd.Series) -> pd.Series:
     return ((on_gpu - on_cpu) / on_cpu).abs()
 
 
-def searched(change: pd.Series) -> pd.Series:
-    """Whether a token search is behind the score."""
-    by_search = change.index.get_level_values("target").isin(["infinity-mini", "var-mini"])
-    return by_search & change.index.get_level_values("score_name").isin(["quantloss", "ratio"])
+def by_scales(change: pd.Series) -> np.ndarray:
+    """Whether the score rests on tokens that are chosen scale after scale."""
+    index = change.index
+    return index.get_level_values("target").isin(["infinity-mini", "var-mini"]) & (
+        index.get_level_values("detector") == "quantloss"
+    )
 
 
 def test_scores_on_a_gpu_are_those_on_the_cpu(folder: Path) -> None:
     change = relative(scores(folder, "cpu", "float32"), scores(folder, "cuda", "float32"))
-    by_search = searched(change)
-    worst = change[~by_search].groupby(["target", "encoder", "score_name"]).max()
-    assert worst.max() <= EXACT, worst.sort_values().tail(5).to_string()
-    moved = (change[by_search] > 1e-4).groupby(["target", "encoder", "score_name"]).mean()
-    assert moved.max() <= SEARCHED, moved.to_string()
+    chosen = by_scales(change)
+    worst = change[~chosen].groupby(["target", "encoder", "score_name"]).max()
+    assert worst.max() <= ROUNDING, worst.sort_values().tail(5).to_string()
+    tipped = (change[chosen] > ROUNDING).groupby(["target", "encoder", "score_name"]).mean()
+    assert tipped.max() <= TIPPED, tipped.to_string()
 
 
 def test_bfloat16_moves_scores_a_little(folder: Path) -> None:
     change = relative(scores(folder, "cuda", "float32"), scores(folder, "cuda", "bfloat16"))
     assert change[change.index.get_level_values("detector") == "quantloss"].median() < 0.05
-    assert change.max() > EXACT
+    assert change.median() > 1e-5  # it did compute in bfloat16
