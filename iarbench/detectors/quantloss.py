@@ -28,7 +28,7 @@ class QuantLoss(Detector):
     """
 
     name: ClassVar[str] = "quantloss"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
     solver: ClassVar[str] = "ep"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -27,6 +27,7 @@ from iarbench.harness.store import write_part
 from iarbench.harness.targets import Targets, load_targets
 from iarbench.harness.threads import side_by_side
 from iarbench.nn.memory import keep_freed_memory
+from iarbench.nn.threads import one_thread
 
 TRIED = 4
 """Images on which a user's detector shows, before the long work, that it does what detectors must."""
@@ -199,7 +200,13 @@ def _score(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) ->
 
 
 def _score_ours(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
-    images = to_images(_filled(batch, settings, columns[0].target.image_size), settings.device)
+    for piece, count in pieces(batch, settings, columns[0].target.image_size):
+        with one_thread() if settings.device == "cpu" else nullcontext():
+            _score_piece(columns, piece, count, settings)
+
+
+def _score_piece(columns: Sequence[_Column], piece: np.ndarray, count: int, settings: Settings) -> None:
+    images = to_images(piece, settings.device)
     evidence = Evidence(columns[0].target, images, precision=settings.precision)
     for column in columns:
         assert isinstance(column.detector, Detector)
@@ -208,7 +215,7 @@ def _score_ours(columns: Sequence[_Column], batch: np.ndarray, settings: Setting
         evidence = (
             evidence.seen_by(column.target) if same else Evidence(column.target, images, precision=settings.precision)
         )
-        column.add(apply(column.detector, evidence), len(batch))
+        column.add(apply(column.detector, evidence), count)
 
 
 def _score_isolated(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
@@ -226,12 +233,23 @@ def _score_isolated(columns: Sequence[_Column], batch: np.ndarray, settings: Set
             column.probe, column.probed = images[-1:], len(batch) - 1
 
 
-def _filled(batch: np.ndarray, settings: Settings, image_size: int) -> np.ndarray:
-    """Compiled passes know one batch size: a smaller batch is filled up with its last image."""
-    if not settings.compile:
-        return batch
-    rest = batch_size(settings, image_size) - len(batch)
-    return np.concatenate([batch, batch[-1:].repeat(rest, axis=0)])
+def pieces(batch: np.ndarray, settings: Settings, image_size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """What goes through our detectors at once, filled up with its last image, and how many images of it count.
+
+    The shape of a batch decides how a CPU rounds: there all pieces have one, whatever the size of the batch. Compiled
+    passes know one batch size as well. Elsewhere the batch stays as it is.
+    """
+    size = piece_size(settings, image_size) if settings.compile or settings.device == "cpu" else len(batch)
+    for start in range(0, len(batch), size):
+        piece = batch[start : start + size]
+        yield np.concatenate([piece, piece[-1:].repeat(size - len(piece), axis=0)]), len(piece)
+
+
+def piece_size(settings: Settings, image_size: int) -> int:
+    """Images that go through our detectors at once; on a CPU no more than keep it busy."""
+    if settings.device == "cpu":
+        return max(1, min(16, 2**17 // image_size**2))
+    return batch_size(settings, image_size)
 
 
 def to_images(pixels: np.ndarray, device: str) -> torch.Tensor:
@@ -262,7 +280,7 @@ def batch_size(settings: Settings, image_size: int) -> int:
 
 
 def _warm_up(target: Target, settings: Settings) -> None:
-    size = batch_size(settings, target.image_size) if settings.compile else 2
+    size = piece_size(settings, target.image_size) if settings.compile else 2
     side = target.image_size
     images = to_images(np.zeros((size, side, side, 3), dtype=np.uint8), settings.device)
     evidence = Evidence(target, images, precision=settings.precision)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -69,6 +70,12 @@ class Tracer:
 
     def _scores(self, image: Image.Image) -> dict[str, float]:
         """Target -> score; targets with one tokenizer share its passes."""
+        from iarbench.nn.threads import one_thread
+
+        with one_thread() if self.settings.device == "cpu" else nullcontext():
+            return self._scored(image)
+
+    def _scored(self, image: Image.Image) -> dict[str, float]:
         evidence: dict[int, Evidence] = {}
         scores = {}
         for target in self.targets:
@@ -79,16 +86,17 @@ class Tracer:
             if isinstance(detector, Detector):
                 scored = apply(detector, seen.seen_by(target))
             else:
-                scored = detector.score(seen.images, self.settings.precision)
+                scored = detector.score(seen.images[:1], self.settings.precision)
             scores[target.name] = next(iter(scored.scores.values()))[0]
         return scores
 
     def _evidence(self, target: Target, image: Image.Image) -> Evidence:
-        from iarbench.harness.execute import to_images
+        from iarbench.harness.execute import pieces, to_images
 
         if image.size != (target.image_size, target.image_size):
             image = Preprocess(target.image_size).image(image)
-        images = to_images(np.array(image)[None], self.settings.device)
+        ((piece, _),) = pieces(np.array(image)[None], self.settings, target.image_size)
+        images = to_images(piece, self.settings.device)
         return Evidence(target, images, precision=self.settings.precision)
 
     def _note(self, image: Image.Image) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from iarbench.errors import UserError
 from iarbench.nn.binary_quantize import BinaryQuantizer
 from iarbench.nn.quantize import MultiScaleQuantizer
+from iarbench.nn.threads import one_thread
 from iarbench.token_search.budget import MODES_ONLY, Budget
 from iarbench.token_search.plan import bit_plan_for, plan_for
 from iarbench.token_search.refine import refine
@@ -23,8 +24,8 @@ from iarbench.tokenizer import Quantized
 __all__ = ["MODES_ONLY", "Budget", "search", "search_bits"]
 
 # Images searched together: at most this many, and fewer where their features are more numbers than that in all.
-IMAGES = {"cpu": 32, "cuda": 256}
-NUMBERS = {"cpu": 2**15, "cuda": 2**21}
+IMAGES = {"cpu": 16, "cuda": 256}
+NUMBERS = {"cpu": 2**14, "cuda": 2**21}
 
 
 @torch.no_grad()
@@ -37,8 +38,9 @@ def search(
         usage: how often each scale uses each code, counts (K, V) over any images of the model. Real codebooks are
             used very unevenly and most of what the search can find it finds by this; None takes all codes as equal.
 
-    The error of each image is at most that of greedy quantisation. A result depends on the image, the model and the
-    budget, not on the other images: variances are fixed ahead, and batches of fixed size keep even rounding the same.
+    The error of each image is at most that of greedy quantisation. A result depends on the features, the model and the
+    budget alone: variances are fixed ahead, and one thread works on batches of fixed size, so that even rounding is
+    the same whatever other images, batches, threads and runs there are. All that is not well conditioned is float64.
     The first call for a model pays for its factorisations, which later calls from any thread share.
 
     Raises:
@@ -53,7 +55,7 @@ def search(
     def find(part: Tensor) -> Tensor:
         greedy, _ = quantizer(part)
         plan = plan_for(quantizer, usage)
-        return refine(plan, part.flatten(1) - plan.linear.offset, greedy.T, budget or Budget()).T
+        return refine(plan, part.flatten(1).double() - plan.linear.offset, greedy.T, budget or Budget()).T
 
     return _in_batches(f, find, quantizer.lookup)
 
@@ -70,7 +72,7 @@ def search_bits(quantizer: BinaryQuantizer, f: Tensor, budget: Budget | None = N
         greedy, _ = quantizer(part)
         bits = quantizer.unpack(greedy).long().permute(1, 0, 2)  # (L, B, dim)
         plan = bit_plan_for(quantizer, part.device)
-        found = refine(plan, part.flatten(2).flatten(0, 1), bits.flatten(1), budget or Budget())
+        found = refine(plan, part.flatten(2).flatten(0, 1).double(), bits.flatten(1), budget or Budget())
         return quantizer.pack(found.view(bits.shape).transpose(0, 1))
 
     return _in_batches(f, find, quantizer.lookup)
@@ -79,13 +81,13 @@ def search_bits(quantizer: BinaryQuantizer, f: Tensor, budget: Budget | None = N
 def _in_batches(f: Tensor, find: Callable[[Tensor], Tensor], lookup: Callable[[Tensor], Tensor]) -> Quantized:
     """Batches filled up to one size: matrix products of another shape may round otherwise."""
     device = f.device.type
-    size = max(1, min(IMAGES.get(device, 32), NUMBERS.get(device, 2**15) // f[0].numel()))
+    size = max(1, min(IMAGES.get(device, IMAGES["cpu"]), NUMBERS.get(device, NUMBERS["cpu"]) // f[0].numel()))
     tokens, sums = [], []
-    with torch.autocast(device, enabled=False):  # variances live by differences that it would round away
+    with one_thread(), torch.autocast(device, enabled=False):  # variances live by differences that it would round away
         for part in f.float().split(size):
-            filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
-            tokens.append(find(filled)[: len(part)])
-            sums.append(lookup(tokens[-1]))
+            found = find(torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)]))
+            tokens.append(found[: len(part)])
+            sums.append(lookup(found)[: len(part)])
     return Quantized(torch.cat(tokens), torch.cat(sums))
 
 

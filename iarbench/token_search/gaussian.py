@@ -57,14 +57,14 @@ def in_features(linear: LinearMap) -> Callable[[Tensor, float], tuple[InFeatures
     """Factoriser for all tokens of a quantiser."""
 
     def factor(precision: Tensor, level: float) -> tuple[InFeatures, Tensor]:
-        site = torch.linalg.inv(precision.double())
-        matrix = linear.covariance(site.float())
+        site = torch.linalg.inv(precision)
+        matrix = linear.covariance(site)
         matrix.diagonal().add_(level)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
-        view = torch.linalg.inv(linear.diagonal_blocks(inverse).double())  # T_j^-1
+        view = torch.linalg.inv(linear.diagonal_blocks(inverse))  # T_j^-1
         cavity = torch.linalg.inv(_positive(view - site))
-        gain = (view @ cavity).float()
-        return InFeatures(linear, inverse, site.float(), cavity.float(), gain), cavity.float()
+        gain = view @ cavity
+        return InFeatures(linear, inverse, site, cavity, gain), cavity
 
     return factor
 
@@ -77,10 +77,10 @@ def in_tokens(gram: Tensor, dim: int) -> Callable[[Tensor, float], tuple[InToken
         covariance = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
         n = len(precision)
         blocks = covariance.view(n, dim, n, dim).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
-        marginal = torch.linalg.inv(blocks.double())
-        cavity = marginal - precision.double()
+        marginal = torch.linalg.inv(blocks)
+        cavity = marginal - precision
         cavity = torch.linalg.inv(_positive(torch.linalg.inv(cavity)))
-        return InTokens(covariance, marginal.float(), level), cavity.float()
+        return InTokens(covariance, marginal, level), cavity
 
     return factor
 

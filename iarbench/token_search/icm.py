@@ -23,7 +23,7 @@ MARGIN = 1e-6
 class Class:
     """Tokens (n,) that share no feature, each with the features it reaches, padded to the same count P.
 
-    ``columns`` float32 (n, C, P) is A_j' at the features ``rows`` int64 (n * P,); padding reads row D, whose columns
+    ``columns`` float64 (n, C, P) is A_j' at the features ``rows`` int64 (n * P,); padding reads row D, whose columns
     are zero. ``gram`` (n, C, C) is A_j' A_j, ``energy`` (n, 1, V) is Q_jv, ``margin`` (n, 1) what a change must save.
     """
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Images convolved at once where a convolution is done as a matrix product, which takes nine times their memory.
-TOGETHER = 1024
+# Images convolved at once: as a matrix product a convolution takes nine times their memory.
+TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class LinearMap:
     """A_j, the offset and the codebook of one quantiser, on its device.
 
     Attributes:
-        codes: float32 (V, C).
+        codes: float64 (V, C).
         sides: of the scales, coarse to fine; the last is the side of the features.
         groups: the tokens in order.
-        offset: image of all biases, float32 (D,).
+        offset: image of all biases, float64 (D,).
         scale: scale of each token, int64 (L,).
-        gram: A_j' A_j, float32 (L, C, C).
+        gram: A_j' A_j, float64 (L, C, C).
     """
 
     def __init__(self, codes: Tensor, sides: Sequence[int], groups: Sequence[Group], offset: Tensor) -> None:
@@ -57,11 +57,11 @@ class LinearMap:
         return [(start, min(start + most, length)) for start in range(0, length, most)]
 
     def columns(self, first: int, last: int) -> Tensor:
-        """A_j transposed for the tokens from ``first`` to before ``last``, float32 (n, C, D)."""
+        """A_j transposed for the tokens from ``first`` to before ``last``, float64 (n, C, D)."""
         count = last - first
-        unit = torch.zeros(len(self.scale), count, self.dim, self.dim, device=self.codes.device)
+        unit = torch.zeros(len(self.scale), count, self.dim, self.dim).to(self.codes)
         own = torch.arange(count, device=unit.device)
-        unit[first + own, own] = torch.eye(self.dim, device=unit.device)
+        unit[first + own, own] = torch.eye(self.dim).to(unit)
         return self.synthesize(unit.flatten(1, 2)).view(count, self.dim, -1)
 
     def synthesize(self, x: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class LinearMap:
 
     def covariance(self, blocks: Tensor) -> Tensor:
         """sum_j A_j B_j A_j' (D, D) of symmetric blocks (L, C, C), in their dtype."""
-        total, start, pixels = torch.zeros((), device=blocks.device), 0, self.side**2
+        total, start, pixels = torch.zeros(()).to(blocks), 0, self.side**2
         for group in self.groups:
             u, own = group.basis.to(blocks.dtype), blocks[start : start + len(group.basis)]
             # (C, hw, C, hw), a row of blocks at a time: all of them would need the outer products of the basis images.
@@ -106,22 +106,22 @@ class LinearMap:
 
 
 def convolve(images: Tensor, kernel: Tensor) -> Tensor:
-    """Images (N, C, h, w) under a kernel (C', C, s, s) that keeps their size, exactly.
+    """Images (N, C, h, w) under a kernel (C', C, s, s) that keeps their size.
 
-    A GPU's convolution may round to TF32, by a switch of the whole process that a library must not touch while other
-    threads convolve; its matrix products do not unless somebody asked for it.
+    As matrix products: in float64 torch's own convolution takes several times as long on a CPU.
     """
     size = kernel.shape[-1]
     if size == 1 and kernel.shape[0] == kernel.shape[1] == 1:
         return images * kernel.flatten()
-    return as_products(images, kernel) if images.is_cuda else F.conv2d(images, kernel, padding=size // 2)
+    return torch.cat([kernel.flatten(1) @ _patches(part, size) for part in images.split(TOGETHER)]).view(
+        len(images), -1, *images.shape[2:]
+    )
 
 
-def as_products(images: Tensor, kernel: Tensor) -> Tensor:
-    """The convolution as matrix products."""
-    size = kernel.shape[-1]
-    parts = [kernel.flatten(1) @ F.unfold(part, size, padding=size // 2) for part in images.split(TOGETHER)]
-    return torch.cat(parts).unflatten(2, images.shape[2:])
+def _patches(images: Tensor, size: int) -> Tensor:
+    """What a kernel of ``size`` sees at each point of images (N, C, h, w): (N, C * size * size, h * w)."""
+    seen = F.pad(images, [size // 2] * 4).unfold(2, size, 1).unfold(3, size, 1)  # (N, C, h, w, size, size)
+    return seen.permute(0, 1, 4, 5, 2, 3).reshape(len(images), -1, images.shape[2] * images.shape[3])
 
 
 def _adjoint(kernel: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from iarbench.token_search.propagation import propagate
 
 SWEEPS = 2
 LAST_SWEEPS = 8
-POLISH_EVERY = 6
+POLISH_EVERY = 4
 
 
 def refine(plan: Plan, y: Tensor, greedy: Tensor, budget: Budget) -> Tensor:

@@ -54,8 +54,8 @@ class Step:
 class Schedule:
     """All iterations, and the mean codes (n, C) of the prior.
 
-    Everything is measured from these: precisions grow to a million, and a million times a common part of all codes is
-    more than float32 can tell apart.
+    Everything is measured from these: precisions grow to a million, and a million times a common part of all codes
+    would be mostly rounding.
     """
 
     centre: Tensor
@@ -77,14 +77,14 @@ def build(
     centre = prior.mean[scale]
     generator = torch.Generator().manual_seed(0)
     steps = []
-    undecided, root = _inverse(precision), torch.linalg.cholesky(precision.double())
+    undecided, root = torch.linalg.inv(precision), torch.linalg.cholesky(precision)
     for share in levels:
         solve, cavity = factor(precision, share * power)
         bias = prior.log_p[scale] - 0.5 * torch.stack(
             [(((codes - c) @ p) * (codes - c)).sum(1) for p, c in zip(cavity, centre, strict=True)]
         )
         spread = _spread(cavity, bias, codes, prior, scale, generator)
-        tilted = _inverse(spread + DOUBT * share * undecided)
+        tilted = torch.linalg.inv(spread + DOUBT * share * undecided)
         site = _clipped(tilted - cavity, root)
         precision = torch.lerp(precision, site, DAMPING)
         # Site vectors have to fit the precision that the site is given: where that was clipped, ``tilted`` was too.
@@ -100,7 +100,7 @@ def _spread(
     draws = prior.draw(DRAWS, generator)
     roots = torch.linalg.cholesky(cavity)  # P = R R', so R e is noise of covariance P
     for k in torch.unique(scale).tolist():
-        drawn, noise = draws[k], torch.randn(DRAWS, codes.shape[1], generator=generator).to(codes)
+        drawn, noise = draws[k], _normal(DRAWS, codes.shape[1], generator).to(codes)
         places = torch.nonzero(scale == k).squeeze(1)
         which = places[torch.arange(DRAWS, device=places.device) % len(places)]
         x = codes - prior.mean[k]
@@ -111,16 +111,17 @@ def _spread(
     return result + SPREAD_FLOOR * torch.eye(codes.shape[1]).to(codes)
 
 
-def _inverse(blocks: Tensor) -> Tensor:
-    return torch.linalg.inv(blocks.double()).to(blocks.dtype)
+def _normal(count: int, dim: int, generator: torch.Generator) -> Tensor:
+    """Drawn in float64: float32 is drawn in other ways on other processors."""
+    return torch.randn(count, dim, generator=generator, dtype=torch.float64)
 
 
 def _clipped(blocks: Tensor, root: Tensor) -> Tensor:
     """The nearest precisions of 1 to ``MOST_KNOWN`` times the prior's, which is R R' (R = ``root``): these keep the
     next factorisation sound.
     """
-    relative = torch.linalg.solve_triangular(root, blocks.double(), upper=False)
+    relative = torch.linalg.solve_triangular(root, blocks, upper=False)
     relative = torch.linalg.solve_triangular(root, relative.mT, upper=False)
     values, vectors = torch.linalg.eigh(relative)
     back = root @ vectors
-    return ((back * values.clamp(1.0, MOST_KNOWN).unsqueeze(-2)) @ back.mT).to(blocks.dtype)
+    return (back * values.clamp(1.0, MOST_KNOWN).unsqueeze(-2)) @ back.mT

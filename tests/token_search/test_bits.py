@@ -45,7 +45,7 @@ def right(tokens: Tensor) -> float:
 def test_linear_map_is_a_channel_of_the_quantizer() -> None:
     linear = one_channel(QUANTIZER, torch.device("cpu"))
     bits = BITS.long().permute(1, 0, 2).flatten(1)
-    expected = lookup(QUANTIZER.pack(BITS)).flatten(2).flatten(0, 1)
+    expected = lookup(QUANTIZER.pack(BITS)).flatten(2).flatten(0, 1).double()
     torch.testing.assert_close(linear.synthesize(linear.codes[bits]), expected, rtol=0, atol=1e-6)
 
 
