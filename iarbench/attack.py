@@ -1,7 +1,8 @@
 """Attack: what happens to an image in the world, as a named, repeatable function of the image alone.
 
-A name is a registered prefix and at most one number ("jpeg60", "crop0.8", "none"); "+" chains attacks from left to
-right ("jpeg50+resize0.5"). Names round-trip: `parse(attack.name) == attack`.
+A name is a registered prefix with the number of the attack's first field ("jpeg60", "crop0.8", "none"), or with fields
+by name where another one has not its default ("resize:scale=0.5,filter=lanczos"); "+" chains attacks from left to right
+("jpeg50+resize0.5"). Names round-trip: `parse(attack.name) == attack`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, ClassVar, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from iarbench.errors import UserError
+from iarbench.parameters import Parameter, as_text, declared_by, listed, require_value, split_parameters, typed
 from iarbench.registry import ATTACKS, is_file_reference
 
 if TYPE_CHECKING:
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 
 
 class Attack(ABC):
-    """Base of all attacks. Subclasses are frozen dataclasses with at most one field, an int or a float.
+    """Base of all attacks. Subclasses are frozen dataclasses; fields are annotated as bool, int, float, str or Literal.
 
-    `version` is part of the seed and of every key under which a result is stored: raise it whenever the pixels that
-    the attack gives could change.
+    A field without a default has to be in the name. `version` is part of the seed and of every key under which a result
+    is stored: raise it whenever the pixels that the attack gives could change. A field that is added later takes as its
+    default what the attack did before: then no name, seed or pixel changes.
     """
 
     prefix: ClassVar[str]
@@ -33,8 +36,21 @@ class Attack(ABC):
 
     @property
     def name(self) -> str:
-        """Canonical name: the prefix, then the number in its shortest plain form ("crop0.8", never "crop0.80")."""
-        return self.prefix + "".join(_plain(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        """Canonical name: the prefix, then the number in its shortest plain form ("crop0.8", never "crop0.80").
+
+        Where another field than the first, which is the number, has not its default, they stand by name.
+        """
+        declared = _declared(type(self))
+        values = {name: getattr(self, name) for name in declared}
+        number = _number_of(declared)
+        told = {name: value for name, value in values.items() if name == number or value != declared[name].default}
+        if number and len(told) == 1:
+            return f"{self.prefix}{as_text(told[number])}"
+        return f"{self.prefix}:{listed(told)}" if told else self.prefix
+
+    def __post_init__(self) -> None:
+        for name, parameter in _declared(type(self)).items():
+            require_value(parameter, getattr(self, name), f"attack {self.prefix!r}")
 
     @abstractmethod
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -67,6 +83,9 @@ class Chain(Attack):
     steps: tuple[Attack, ...]
     prefix: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        pass
+
     @property
     def name(self) -> str:
         """The names of the steps, joined with "+"."""
@@ -85,13 +104,14 @@ class Chain(Attack):
 
 
 def parse(text: str) -> Attack:
-    """The attack behind a name such as "jpeg60", "none", "jpeg50+resize0.5" or "./mine.py:Rotate=30".
+    """The attack behind a name such as "jpeg60", "none", "jpeg50+resize:scale=0.5,filter=lanczos" or
+    "./mine.py:Rotate:degrees=30".
 
     `none` inside a chain is dropped; an attack from a file joins the registry under its own prefix for this process,
     so that its canonical name parses too.
 
     Raises:
-        UserError: unknown name, a number missing, not needed, malformed or out of range.
+        UserError: unknown name, a number or field missing, unknown, malformed or out of range.
     """
     steps = [step for part in text.split("+") if not isinstance(step := _parse_one(part.strip(), text), Identity)]
     if not steps:
@@ -134,7 +154,7 @@ def require_range(name: str, what: str, value: float, low: float, high: float, *
 
     Args:
         name: the attack as the user would write it ("crop0").
-        what: what the number means, with its unit ("share of each side that is kept").
+        what: what the number means, with its unit ("fraction of each side that is kept").
         value: the number.
         low: smallest value allowed; with `above_low` the value must be above it.
         high: largest value allowed.
@@ -145,7 +165,8 @@ def require_range(name: str, what: str, value: float, low: float, high: float, *
     """
     if (low < value if above_low else low <= value) and value <= high:
         return
-    bounds = f"above {_plain(low)} and at most {_plain(high)}" if above_low else f"from {_plain(low)} to {_plain(high)}"
+    least, most = as_text(low), as_text(high)
+    bounds = f"above {least} and at most {most}" if above_low else f"from {least} to {most}"
     raise UserError(f"attack {name!r}: the number is the {what}, {bounds}")
 
 
@@ -153,17 +174,19 @@ def _parse_one(part: str, text: str) -> Attack:
     if not part:
         where = f" in {text!r}" if text else ""
         raise UserError(f"empty attack name{where}: write 'none' or names joined by '+', such as 'jpeg50+resize0.5'")
+    name, given = split_parameters(part)
     if is_file_reference(part):
-        reference, _, number = part.partition("=")
+        # "./mine.py:Rotate=30" gives the number alone.
+        reference, _, number = (part if name.endswith(".py") else name).partition("=")
         kind = ATTACKS.get(reference)
         _require_attack(reference, kind)
         ATTACKS.add(kind.prefix, f"{kind.__module__}:{kind.__qualname__}")
-        return _build(kind, part, number)
-    match = re.fullmatch(r"([A-Za-z_-]*)(.*)", part, re.DOTALL)
+        return _build(kind, part, number, {} if name.endswith(".py") else given)
+    match = re.fullmatch(r"([A-Za-z_-]*)(.*)", name, re.DOTALL)
     assert match is not None, "the pattern accepts every string"
     kind = ATTACKS.get(match[1] or part)
     _require_attack(match[1], kind)
-    return _build(kind, part, match[2])
+    return _build(kind, part, match[2], given)
 
 
 def _require_attack(name: str, kind: object) -> None:
@@ -171,31 +194,32 @@ def _require_attack(name: str, kind: object) -> None:
         raise UserError(f"{name}: not an attack; it must be a frozen dataclass derived from iarbench.attack.Attack")
 
 
-def _build(kind: type[Attack], part: str, number: str) -> Attack:
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    if len(names) > 1:
-        raise UserError(f"attack {part!r}: {kind.__name__} has {len(names)} fields, an attack has at most one number")
-    if not names:
-        if number:
-            raise UserError(f"attack {part!r}: {kind.prefix!r} takes no number")
-        return kind()
-    what = names[0].replace("_", " ")
-    if not number:
-        raise UserError(f"attack {part!r}: its number is missing ({what}); write it as in '{kind.prefix}<number>'")
-    return kind(**{names[0]: _number(part, number, whole=get_type_hints(kind)[names[0]] is int, what=what)})
+def _build(kind: type[Attack], part: str, number: str, given: Mapping[str, str]) -> Attack:
+    owner, declared = f"attack {part!r}", _declared(kind)
+    what = _number_of(declared)
+    if not what and number:
+        raise UserError(f"{owner}: {kind.prefix!r} takes no number")
+    if what and number:
+        if what in given:
+            raise UserError(f"{owner}: {what} is given twice, as {number!r} and as {given[what]!r}")
+        if not _PLAIN.fullmatch(number):
+            raise UserError(f"{owner}: {number!r} is not a plain number ({what.replace('_', ' ')})")
+        given = {what: number, **given}
+    elif what and not given and declared[what].default is None:
+        raise UserError(
+            f"{owner}: its number is missing ({what.replace('_', ' ')}); write it as in '{kind.prefix}<number>'"
+        )
+    return kind(**typed(declared, given, owner))
 
 
-def _number(part: str, number: str, *, whole: bool, what: str) -> float:
-    try:
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,17})?|\.[0-9]{1,17}", number, re.ASCII):
-            raise InvalidOperation
-        value = Decimal(number)
-    except InvalidOperation:
-        raise UserError(f"attack {part!r}: {number!r} is not a plain number ({what})") from None
-    if whole and value != int(value):
-        raise UserError(f"attack {part!r}: {what} must be a whole number")
-    return int(value) if whole else float(value)
+_PLAIN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,17})?|\.[0-9]{1,17}", re.ASCII)
 
 
-def _plain(value: float) -> str:
-    return format(Decimal(repr(value)).normalize(), "f")
+def _declared(kind: type[Attack]) -> dict[str, Parameter]:
+    return declared_by(kind, f"attack {kind.prefix!r}")
+
+
+def _number_of(declared: Mapping[str, Parameter]) -> str | None:
+    """The field whose value may stand right behind the prefix: the first, if it is a number."""
+    first = next(iter(declared.values()), None)
+    return first.name if first is not None and first.kind in (int, float) and not first.choices else None

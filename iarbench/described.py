@@ -49,10 +49,10 @@ class Described:
         return []
 
     def fields(self) -> list[str]:
-        """The names of the fields of a dataclass."""
+        """The fields of a dataclass with their defaults: "filter=lanczos"."""
         found = [node for node in getattr(self.source, "body", ()) if isinstance(node, ast.AnnAssign)]
         fields = [node for node in found if "ClassVar" not in ast.unparse(node.annotation)]
-        return [node.target.id for node in fields if isinstance(node.target, ast.Name)]
+        return [_field(node.target.id, node.value) for node in fields if isinstance(node.target, ast.Name)]
 
     def _lineage(self) -> Iterator[ast.ClassDef]:
         waiting = [self.source]
@@ -117,6 +117,13 @@ def _missing_package(body: list[ast.stmt], code: Code) -> str | None:
             if name not in sys.modules and name != code.package and importlib.util.find_spec(name) is None:
                 return name
     return None
+
+
+def _field(name: str, default: ast.expr | None) -> str:
+    if default is None:
+        return name
+    word = default.value if isinstance(default, ast.Constant) else None
+    return f"{name}={word if isinstance(word, str) else ast.unparse(default)}"
 
 
 def _arguments(node: ast.FunctionDef) -> list[str]:

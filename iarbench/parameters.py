@@ -107,8 +107,7 @@ def value_of(parameter: Parameter, text: str, owner: str) -> Value:
         for choice in parameter.choices:
             if as_text(choice) == text:
                 return choice
-        allowed = ", ".join(map(as_text, parameter.choices))
-        raise UserError(f"{owner}: {parameter.name} is {text!r}; choose one of {allowed}")
+        raise _not_a_value(parameter, text, owner)
     if parameter.kind is bool and text.lower() in _SWITCH:
         return _SWITCH[text.lower()]
     if parameter.kind is str and _WORD.fullmatch(text):
@@ -119,7 +118,19 @@ def value_of(parameter: Parameter, text: str, owner: str) -> Value:
             return float(text) + 0.0  # -0 is 0
         if number == int(number):
             return int(number)
-    raise UserError(f"{owner}: {parameter.name} is {text!r}; it must be {_EXPECTED[parameter.kind]}")
+    raise _not_a_value(parameter, text, owner)
+
+
+def require_value(parameter: Parameter, value: object, owner: str) -> None:
+    """Check a value given in Python.
+
+    Raises:
+        UserError: it is not one that the parameter may have.
+    """
+    if isinstance(value, bool | int | float | str):
+        value_of(parameter, as_text(value), owner)
+    else:
+        raise _not_a_value(parameter, value, owner)
 
 
 def as_text(value: Value) -> str:
@@ -140,6 +151,14 @@ def listed(values: Mapping[str, Value]) -> str:
 
 
 _EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a word without , : + = or spaces"}
+
+
+def _not_a_value(parameter: Parameter, value: object, owner: str) -> UserError:
+    allowed = f"choose one of {', '.join(map(as_text, parameter.choices))}"
+    return UserError(
+        f"{owner}: {parameter.name} is {value!r}; "
+        f"{allowed if parameter.choices else f'it must be {_EXPECTED[parameter.kind]}'}"
+    )
 
 
 def _declared(argument: inspect.Parameter, owner: str) -> Parameter:

@@ -33,6 +33,7 @@ class Blur(Attack):
     prefix: ClassVar[str] = "blur"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range(self.name, "side of the kernel in pixels", self.kernel, 3, 99)
         if self.kernel % 2 == 0:
             raise UserError(f"attack {self.name!r}: the side of the kernel in pixels must be odd, 3 to 99")

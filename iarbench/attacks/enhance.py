@@ -25,6 +25,7 @@ class Brightness(Attack):
     prefix: ClassVar[str] = "brightness"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -40,6 +41,7 @@ class Contrast(Attack):
     prefix: ClassVar[str] = "contrast"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -55,6 +57,7 @@ class Saturation(Attack):
     prefix: ClassVar[str] = "saturation"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -26,6 +26,7 @@ class Jpeg(Attack):
     prefix: ClassVar[str] = "jpeg"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range(self.name, "quality", self.quality, 1, 100)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -27,6 +27,7 @@ class Noise(Attack):
     prefix: ClassVar[str] = "noise"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range(self.name, "standard deviation, white being 1", self.std, 0, 1, above_low=True)
 
     def apply(self, image: Image.Image, rng: Generator) -> Image.Image:

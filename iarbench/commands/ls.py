@@ -12,7 +12,7 @@ BROKEN = "broken"
 
 EXAMPLES = """  iarbench ls                everything
   iarbench ls generators     models that can be a target or make images
-  iarbench ls attacks        and the numbers they take
+  iarbench ls attacks        and the parameters they take
 """
 
 
@@ -60,10 +60,9 @@ def _attacks() -> Iterator[list[str]]:
     from iarbench.described import described
     from iarbench.registry import ATTACKS
 
-    yield ["name", "its number", "what it does"]
+    yield ["name", "parameters", "what it does"]
     for one in described(ATTACKS):
-        numbers = [field.replace("_", " ") for field in one.fields()]
-        about = [f"{one.name}<number>" if numbers else one.name, ", ".join(numbers), one.brief]
+        about = [one.name, ", ".join(one.fields()), one.brief]
         yield about if not one.broken else [one.name, BROKEN, one.broken]
 
 
