@@ -4,9 +4,11 @@
     python benchmarks/bench_token_search.py --full [--images N] [--reference-images N]
 
 Known tokens are those of generated images, their features disturbed by white noise of 0 to 0.2 of the greedy error; own
-images are decoded and encoded again. The reference takes all its images in one batch, as the paper does. ``--full`` is
-VAR's full geometry with random weights, where the reference is run on a few images only. All on one thread, as in a
-run, which gives each core a chunk. ``cpu_seconds_an_image`` leaves out the time in which other work held the core.
+images are decoded and encoded again. ``moved``: how many scores of these and of photographs move by more than 1e-4 when
+their features move by 1 part in 10^7 to 10^5, as they do between machines. The reference takes all its images in one
+batch, as the paper does. ``--full`` is VAR's full geometry with random weights, where the reference is run on a few
+images only. All on one thread, as in a run, which gives each core a chunk. ``cpu_seconds_an_image`` leaves out the time
+in which other work held the core.
 """
 
 from __future__ import annotations
@@ -18,18 +20,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from common import keep
 from torch import Tensor
 
+from iarbench.content import images_path
+from iarbench.harness.execute import to_images
+from iarbench.images.image_set import ImageSet
 from iarbench.models.loading import load_generator, load_tokenizer
 from iarbench.models.variants import get
 from iarbench.models.weights import encoders
 from iarbench.nn.quantize import MultiScaleQuantizer
+from iarbench.task import Task
 from iarbench.token_search import MODES_ONLY, Budget, search
 from iarbench.token_search.solvers import reference
 
 NOISE = (0.0, 0.05, 0.1, 0.2)
+PUSHES = (1e-7, 1e-6, 1e-5)
+MOVED = 1e-4
 TARGET = "var-mini"
 MINI = {"modes": MODES_ONLY, "ep": Budget(), "ep_moves": Budget(moves=24)}
 FULL = {"modes": MODES_ONLY, "ep": Budget()}
@@ -126,6 +135,31 @@ def shared_cost(
     return {"cpu_seconds_shared_and_one_batch": seconds, "peak_memory_gib": round(peak, 2)}
 
 
+def moved(
+    quantizer: MultiScaleQuantizer, f: Tensor, usage: Tensor | None, budgets: dict[str, Budget]
+) -> dict[str, object]:
+    """For each budget the fraction of images whose error moves with the last digits of their features, by push."""
+    noise = torch.randn(f.shape, generator=torch.Generator().manual_seed(1))
+
+    def errors(f: Tensor, budget: Budget) -> Tensor:
+        return mse(quantizer, f, search(quantizer, f, budget, usage).tokens)
+
+    found: dict[str, object] = {}
+    for name, budget in budgets.items():
+        before = errors(f, budget)
+        after = {push: errors(f * (1 + push * noise), budget) for push in PUSHES}
+        moves = {push: float(((e - before).abs() > MOVED * before).float().mean()) for push, e in after.items()}
+        found[name] = {str(push): round(fraction, 4) for push, fraction in moves.items()}
+    return found
+
+
+def photographs(count: int) -> Tensor:
+    """Of the packaged set, float32 (B, 3, H, W) in [0, 1]."""
+    images = ImageSet.open(images_path("iarbench-mini")).filter(source=Task.load("mini").spec.real[0])
+    records = next(images.iterate(batch_size=count))
+    return to_images(np.stack([np.array(record.pil()) for record in records]), "cpu")
+
+
 def bench_mini(images: int, counted: int, weights: Path | None) -> None:
     """var-mini's own tokens and images; code usage counted over other images of it."""
     generator = load_generator(TARGET, weights_dir=weights)
@@ -144,6 +178,11 @@ def bench_mini(images: int, counted: int, weights: Path | None) -> None:
     beds.append(Bed(f"own_images_{encoder}", own, known, images))
     for bed in beds:
         results[bed.name] = compare(quantizer, bed, usage, MINI)
+    real = torch.cat([tested.encode(part) for part in photographs(images).split(32)])
+    results["moved"] = {
+        "own_images": moved(quantizer, own, usage, MINI),
+        "photographs": moved(quantizer, real, usage, MINI),
+    }
     keep("token_search", results)
 
 

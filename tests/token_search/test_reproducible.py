@@ -102,7 +102,7 @@ def test_a_run_gives_the_same_bits_whatever_the_batches_workers_and_threads(tmp_
         detectors = "quantloss,encloss,combined,reconstruction"
         command = ["run", "--target", TARGET, "--encoder", "inverse", "--attack", "none", "--detector", detectors]
         try:
-            assert main([*command, "--limit", "3", "--out", str(out), *options]) == 0
+            assert main([*command, "--limit", "2", "--out", str(out), *options]) == 0
         finally:
             torch.set_num_threads(before)
         found.append(stored(out))
