@@ -158,6 +158,7 @@ ATTACKS = Registry(
         "saturation": "iarbench.attacks.enhance:Saturation",
         "resize": "iarbench.attacks.resample:Resize",
         "crop": "iarbench.attacks.resample:Crop",
+        "flip": "iarbench.attacks.flip:Flip",
     },
 )
 

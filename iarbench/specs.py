@@ -47,6 +47,9 @@ class TaskSpec(BaseModel):
     """sources of real images, each a non-member set of its own"""
     pooled: tuple[str, ...] | None = None
     """those of `real` that belong to the set `pooled`, beside all other generators; all of them when left out"""
+    mirrored: bool = False
+    """whether the target's own images, mirrored left to right, are a set as well: the same content, but no image that
+    the target made; never pooled"""
     preprocessing: Preprocessing = "exact"
     """exact: images must have the target's size; resize-crop: shorter side to the size, then centre crop"""
     attacks: Names = ("none",)

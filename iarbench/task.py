@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from iarbench import content
+from iarbench.attack import parse
 from iarbench.models import variants
+from iarbench.results.rows import CLEAN, mirrored
 from iarbench.specs import TaskRecord, TaskSpec, check_task, parse_task, read_text
 
 if TYPE_CHECKING:
     from iarbench.results.compute import ResultTask
-
-CLEAN = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,33 @@ class Task:
         return replace(self, spec=spec, generators=generators, siblings=_siblings(generators))
 
     def attacks_for(self, names: Sequence[str]) -> list[str]:
-        """Attacks to score; where only one side is attacked, the other's clean scores are needed as well."""
+        """Attacks to score: where only one side is attacked, the other's clean scores are needed as well, and where the
+        task asks for the set `mirrored`, those of mirrored images."""
         wanted = list(dict.fromkeys(names))
-        return wanted if self.spec.attacked == "both" or CLEAN in wanted else [CLEAN, *wanted]
+        if self.spec.attacked != "both" and CLEAN not in wanted:
+            wanted = [CLEAN, *wanted]
+        if not self.spec.mirrored:
+            return wanted
+        others = [CLEAN] if self.spec.attacked == "members" else wanted
+        return list(dict.fromkeys([*wanted, *map(mirrored, others)]))
 
     def needs(self, target: str, source: str, split: str, attack: str) -> bool:
         """Whether images of this source and split under this attack say anything about the target."""
-        spec = self.spec
+        spec, asked = self.spec, self._asked()
+        others = split in (spec.nonmember_split, spec.calibration_split)
+        if spec.mirrored and source == target and others and attack in map(mirrored, asked):
+            return True
+        if attack not in asked:
+            return False
         member = source == target and split == spec.member_split
-        nonmember = source in self.nonmembers(target) and split in (spec.nonmember_split, spec.calibration_split)
+        nonmember = source in self.nonmembers(target) and others
         if attack == CLEAN or spec.attacked == "both":
             return member or nonmember
         return member if spec.attacked == "members" else nonmember
+
+    def _asked(self) -> set[str]:
+        """Names of the attacks that rows are about, and of none."""
+        return {CLEAN, *(parse(name).name for name in self.spec.attacks)}
 
     def result_task(self) -> ResultTask:
         """What `iarbench.results.compute` needs to know."""
@@ -78,6 +93,8 @@ class Task:
             generators=self.generators,
             real_sets={source: (source,) for source in spec.real},
             pooled=spec.pooled,
+            mirrored=spec.mirrored,
+            attacks=tuple(sorted(self._asked())),
             siblings=self.siblings,
             fprs=spec.fpr,
             primary=spec.primary,

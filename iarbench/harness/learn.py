@@ -11,7 +11,7 @@ from iarbench.detector import what_it_reads
 from iarbench.files import write_atomically
 from iarbench.harness.fit import Fit, digest
 from iarbench.harness.plan import Plan, Settings
-from iarbench.task import CLEAN
+from iarbench.results.rows import CLEAN
 
 if TYPE_CHECKING:
     from torch import Tensor

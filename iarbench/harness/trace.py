@@ -27,9 +27,9 @@ from iarbench.models import variants
 from iarbench.models.weights import encoders
 from iarbench.progress import Progress
 from iarbench.results.compute import load_scores
-from iarbench.results.rows import OTHERS
+from iarbench.results.rows import CLEAN, OTHERS
 from iarbench.stats.attribution import Attribution, attribute
-from iarbench.task import CLEAN, Task
+from iarbench.task import Task
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -17,11 +17,13 @@ from iarbench.results.rows import (
     AUROC,
     CLEAN,
     METRICS,
+    MIRRORED,
     OTHERS,
     POOLED,
     THRESHOLDS,
     TPR,
     Row,
+    mirrored,
     read_rows,
     write_rows,
 )
@@ -47,11 +49,11 @@ class ResultTask:
 
     `real_sets`: name of each set of real images -> its sources; `pooled`: those of them that are part of `pooled`, None
     for all. The images of every other one of `generators` are a non-member set under that generator's name, and
-    together they are the set `other-generators`. `siblings`:
-    generator -> others with the same tokenizer; each is a set of its own, but part of other sets only for detectors
-    that can tell it from the target. `attacked`: the
-    side that attacks act on; calibration images are treated as the test non-members are. Raises UserError on what
-    cannot be meant.
+    together they are the set `other-generators`. `mirrored`: whether the target's own images, mirrored, are a set too,
+    scored under attacks that are not among `attacks`, the ones that rows are about. `siblings`: generator -> others
+    with the same tokenizer; each is a set of its own, but part of other sets only for detectors that can tell it from
+    the target. `attacked`: the side that attacks act on; calibration images are treated as the test non-members are.
+    Raises UserError on what cannot be meant.
     """
 
     name: str
@@ -60,6 +62,8 @@ class ResultTask:
     generators: tuple[str, ...]
     real_sets: Mapping[str, Sources]
     pooled: tuple[str, ...] | None = None
+    mirrored: bool = False
+    attacks: tuple[str, ...] = ()
     siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fprs: tuple[float, ...] = (0.01,)
     metrics: tuple[str, ...] = METRICS
@@ -74,7 +78,7 @@ class ResultTask:
             raise UserError(f"task {self.name}: unknown metric {unknown[0]!r}; allowed: {', '.join(METRICS)}")
         if bad := [fpr for fpr in self.fprs if not 0 < fpr < 1]:
             raise UserError(f"task {self.name}: FPR {bad[0]} is not between 0 and 1; write 1% as 0.01")
-        if taken := set(self.real_sets) & {POOLED, OTHERS, *self.generators}:
+        if taken := set(self.real_sets) & {POOLED, OTHERS, MIRRORED, *self.generators}:
             raise UserError(
                 f"task {self.name}: {min(taken)!r} names a set of real images and something else; rename the set"
             )
@@ -94,6 +98,8 @@ class ResultTask:
             sets[OTHERS] = others
         parts = tuple(sets[name] for name in self.pools(target, tells_siblings=tells_siblings))
         single = {name: ((name,),) for name in self.generators if name != target}
+        if self.mirrored:
+            single[MIRRORED] = ((target,),)
         return {name: (sources,) for name, sources in sets.items()} | ({POOLED: parts} if parts else {}) | single
 
     def pools(self, target: str, *, tells_siblings: bool = False) -> tuple[str, ...]:
@@ -152,7 +158,9 @@ class _Cell:
 
     def rows(self) -> Iterator[Row]:
         sets = self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings)
-        for attack in sorted(self.parts, key=lambda name: (name != CLEAN, name)):
+        # under the others, the target's images are mirrored: they are a set of these rows
+        asked = [name for name in self.parts if not self.task.mirrored or name in self.task.attacks]
+        for attack in sorted(asked, key=lambda name: (name != CLEAN, name)):
             for set_name, parts in sets.items():
                 yield from self._set_rows(attack, set_name, parts)
 
@@ -171,10 +179,10 @@ class _Cell:
         if TPR in task.metrics:
             thresholded = base | {"metric": TPR, "n_calibration": self.index.count(calibration)}
             seed = seed_of(*(base[key] for key in SEEDED))
-            for kind, points in self._points(attack, members, nonmembers, calibration, seed).items():
+            for kind, points in self._points(attack, set_name, members, nonmembers, calibration, seed).items():
                 yield from (self._point_row(thresholded, kind, point) for point in points)
         if AUROC in task.metrics:
-            yield self._auroc_row(base | {"metric": AUROC, "n_calibration": 0}, attack, members, nonmembers)
+            yield self._auroc_row(base | {"metric": AUROC, "n_calibration": 0}, attack, set_name, members, nonmembers)
 
     def _base(self, attack: str) -> Values:
         part = self.parts[attack]
@@ -188,19 +196,21 @@ class _Cell:
             "iarbench_version": __version__,
         }
 
-    def _sides(self, attack: str) -> tuple[str, str]:
+    def _sides(self, attack: str, set_name: str) -> tuple[str, str]:
         """The attack that members and non-members went through."""
         attacked = self.task.attacked
-        return CLEAN if attacked == "nonmembers" else attack, CLEAN if attacked == "members" else attack
+        members, nonmembers = (CLEAN if attacked == side else attack for side in ("nonmembers", "members"))
+        return members, mirrored(nonmembers) if set_name == MIRRORED else nonmembers
 
     def _points(
-        self, attack: str, members: Role, nonmembers: Role, calibration: Role, seed: int
+        self, attack: str, set_name: str, members: Role, nonmembers: Role, calibration: Role, seed: int
     ) -> dict[str, list[OperatingPoint]]:
         """Operating points of every kind of threshold; where scores are missing, why there is none."""
-        on_members, on_nonmembers = self._sides(attack)
+        on_members, on_nonmembers = self._sides(attack, set_name)
         wanted = {"matched": (on_nonmembers, calibration), "oracle": (on_nonmembers, nonmembers)}
-        if on_nonmembers != CLEAN:
-            wanted["transfer"] = (CLEAN, calibration)
+        clean = self._sides(CLEAN, set_name)[1]
+        if on_nonmembers != clean:
+            wanted["transfer"] = (clean, calibration)
         references: dict[str, Reference] = {}
         refused: dict[str, list[OperatingPoint]] = {}
         for kind, (under, role) in wanted.items():
@@ -229,8 +239,8 @@ class _Cell:
         headline = kind == "matched" and point.fpr_nominal == self.task.fprs[0]
         return self._row(base | values, headline)
 
-    def _auroc_row(self, base: Values, attack: str, members: Role, nonmembers: Role) -> Row:
-        on_members, on_nonmembers = self._sides(attack)
+    def _auroc_row(self, base: Values, attack: str, set_name: str, members: Role, nonmembers: Role) -> Row:
+        on_members, on_nonmembers = self._sides(attack, set_name)
         try:
             area = auroc(self.gather(on_members, members), self.gather(on_nonmembers, nonmembers))
         except ScoreError as error:

@@ -19,8 +19,20 @@ OTHERS = "other-generators"
 POOLED = "pooled"
 """The non-member set in which every other set counts equally."""
 
+MIRRORED = "mirrored"
+"""The target's own images, mirrored left to right: the same content, but not as the target made it."""
+
 CLEAN = "none"
 """The attack that leaves images as they are."""
+
+FLIP = "flip"
+"""The attack that mirrors images; alone, or before another, it makes the set `mirrored`."""
+
+
+def mirrored(attack: str) -> str:
+    """The attack under which the target's own images are the set `mirrored` of rows under `attack`."""
+    return FLIP if attack == CLEAN else f"{FLIP}+{attack}"
+
 
 TPR, AUROC = "tpr_at_fpr", "auroc"
 METRICS = (TPR, AUROC)
