@@ -42,7 +42,7 @@ def pixels(records: list[ImageRecord]) -> Tensor:
 
 
 def photographs() -> Tensor:
-    packaged = ImageSet.open(images_path("iarbench-mini")).filter(source="photos-free", split="test")
+    packaged = ImageSet.open(images_path("iarbench-mini")).filter(source="flickr", split="test")
     return pixels([record for batch in packaged.iterate() for record in batch])
 
 

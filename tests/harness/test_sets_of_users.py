@@ -33,7 +33,7 @@ def test_a_set_without_the_other_generators(tmp_path: Path, capsys: pytest.Captu
     ]
     assert err.index("note: ") < err.index("scoring")
     rows = read_rows(tmp_path / "o" / "results.jsonl")
-    assert {row.nonmember_set for row in rows} == {"photos-free", "pooled"}
-    assert {row.pools for row in rows} == {("photos-free",)}
+    assert {row.nonmember_set for row in rows} == {"flickr", "pooled"}
+    assert {row.pools for row in rows} == {("flickr",)}
     assert main(["report", str(tmp_path / "o")]) == 0
     assert capsys.readouterr().out == out
