@@ -135,6 +135,7 @@ DETECTORS = Registry(
     "iarbench.detectors",
     {
         "quantloss": "iarbench.detectors.quantloss:QuantLoss",
+        "quantloss-searched": "iarbench.detectors.quantloss:QuantLossSearched",
         "quantloss-modes": "iarbench.detectors.quantloss:QuantLossModes",
         "quantloss-moves": "iarbench.detectors.quantloss:QuantLossMoves",
         "quantloss-reference": "iarbench.detectors.quantloss:QuantLossReference",

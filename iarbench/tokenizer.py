@@ -32,6 +32,8 @@ class Tokenizer(nn.Module, ABC):
     image_size: int
     native_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     capabilities: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})
+    #: whether the nearest codes of a search, not those of the family's own quantiser, tell its images best
+    search_tells_best: ClassVar[bool] = False
     #: submodules that inverse fine-tuning trains (arXiv 2606.28386, appendix C); the rest stays frozen
     inverse_modules: ClassVar[tuple[str, ...]] = ("encoder",)
 

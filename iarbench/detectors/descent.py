@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from iarbench.detector import Detector
-from iarbench.detectors.quantloss import QuantLoss, quantisation_scores, searches
+from iarbench.detectors.quantloss import SOLVER, quantisation_scores, searches
 from iarbench.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class QuantLossDescent(Detector):
         tokenizer = evidence.target.tokenizer
         f = evidence.signal("descended", lambda: descend(tokenizer, evidence.images, evidence.f))
         greedy = tokenizer.quantize(f).features
-        found = tokenizer.search(f, QuantLoss.solver).features if searches(evidence) else None
+        found = tokenizer.search(f, SOLVER).features if searches(evidence) else None
         return quantisation_scores(self.name, f, greedy, found)
 
 

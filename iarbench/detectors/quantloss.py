@@ -3,7 +3,9 @@
     QuantLoss(x) = mean over C, h, w of (f - f_Z)^2,  f = E(x),  f_Z = Q(f)
 
 Images that the model made were decoded from codebook features, so an encoder that inverts the decoder lands on them.
-A multi-scale quantiser is greedy and misses most of the tokens an image was made from; there f_Z is searched for.
+VAR's multi-scale quantiser is greedy and misses most of the tokens an image was made from; there f_Z is searched for.
+Infinity's is greedy too, but its bits are found without: as in the paper, a search loses more than it finds
+(docs/token_search.md); `quantloss-searched` makes it all the same.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from iarbench.evidence import Evidence
 if TYPE_CHECKING:
     from torch import Tensor
 
+SOLVER = "ep"
 EPSILON = 1e-10  # features may lie on the codebook exactly
 
 
 class QuantLoss(Detector):
-    """Minus the quantisation error in feature space; one encoder pass, and a search where the quantiser is greedy.
+    """Minus the quantisation error in feature space; one encoder pass, and a search where that tells images best.
 
     Scores where there is a search, all higher for the target's images: the detector's own name, minus the error after
     it; ``greedy``, minus the error before it; ``ratio``, minus the first over the second: how much nearer the codebook
@@ -30,28 +33,40 @@ class QuantLoss(Detector):
     name: ClassVar[str] = "quantloss"
     version: ClassVar[int] = 5
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
-    solver: ClassVar[str] = "ep"
+    solver: ClassVar[str] = SOLVER
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
-        found = evidence.searched(self.solver).features if searches(evidence) else None
+        found = evidence.searched(self.solver).features if self._searches(evidence) else None
         return quantisation_scores(self.name, evidence.f, evidence.quantized.features, found)
 
+    def _searches(self, evidence: Evidence) -> bool:
+        return searches(evidence)
 
-class QuantLossModes(QuantLoss):
+
+class QuantLossSearched(QuantLoss):
+    """QuantLoss after a search wherever there is one, also where the family's own quantiser tells images better."""
+
+    name: ClassVar[str] = "quantloss-searched"
+
+    def _searches(self, evidence: Evidence) -> bool:
+        return "search" in evidence.target.tokenizer.capabilities
+
+
+class QuantLossModes(QuantLossSearched):
     """QuantLoss by the quickest search, iterated conditional modes: milliseconds per image."""
 
     name: ClassVar[str] = "quantloss-modes"
     solver: ClassVar[str] = "modes"
 
 
-class QuantLossMoves(QuantLoss):
+class QuantLossMoves(QuantLossSearched):
     """QuantLoss by the longest search, with local moves after the propagation."""
 
     name: ClassVar[str] = "quantloss-moves"
     solver: ClassVar[str] = "moves"
 
 
-class QuantLossReference(QuantLoss):
+class QuantLossReference(QuantLossSearched):
     """QuantLoss by the paper's search, 1,200 Adam steps on soft assignments; may end above greedy."""
 
     name: ClassVar[str] = "quantloss-reference"
@@ -70,11 +85,12 @@ def quantisation_scores(name: str, f: Tensor, greedy: Tensor, found: Tensor | No
 
 
 def searches(evidence: Evidence) -> bool:
-    """Whether the target's own quantiser is greedy and a search can do better."""
-    return "search" in evidence.target.tokenizer.capabilities
+    """Whether the target's own quantiser is greedy and a search tells its images better."""
+    tokenizer = evidence.target.tokenizer
+    return "search" in tokenizer.capabilities and tokenizer.search_tells_best
 
 
-def quant_loss(evidence: Evidence, solver: str = QuantLoss.solver) -> Tensor:
+def quant_loss(evidence: Evidence, solver: str = SOLVER) -> Tensor:
     """QuantLoss (B,), lower for images of the target."""
     nearest = evidence.searched(solver) if searches(evidence) else evidence.quantized
     return mse(evidence.f, nearest.features)
