@@ -53,6 +53,13 @@ def images_path(name: str) -> Path:
     return Path(name)
 
 
+def calibration_path() -> Path:
+    """Where scores of the packaged non-members lie, stored as by a run; `tools/build_calibration.py` makes them."""
+    import iarbench.data
+
+    return Path(iarbench.data.__path__[0]) / "calibration"
+
+
 def _tasks() -> dict[str, Path]:
     import iarbench.tasks
 

@@ -19,8 +19,8 @@ EXAMPLES = """  iarbench trace picture.png
   iarbench trace picture.png --detector quantloss --target llamagen-mini --alpha 0.01
 
 A p-value says how often an image that the generator did not make would score as high; the answer holds with an error
-of --alpha over all generators together. The first call scores the calibration images and keeps their scores in
-$IARBENCH_CACHE (default ~/.cache/iarbench).
+of --alpha over all generators together. Calibration scores of `quantloss` come with the package; for another detector
+the first call scores the calibration images and keeps their scores in $IARBENCH_CACHE (default ~/.cache/iarbench).
 """
 
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument("--task", default="mini", help="whose targets and calibration images; default: mini")
     parser.add_argument("--target", action="append", metavar="NAME", help="only these generators")
-    parser.add_argument("--detector", default="combined", metavar="NAME", help="default: combined")
+    parser.add_argument("--detector", default="quantloss", metavar="NAME", help="default: quantloss")
     parser.add_argument("--encoder", choices=["original", "inverse", "inverse-aug"], help="default: inverse if there")
     parser.add_argument("--alpha", type=options.rate, default=0.05, help="chance of naming any generator wrongly")
     options.add_compute(parser)

@@ -7,7 +7,7 @@ needs many. As in results, the images of all other generators are one set.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
+from iarbench.content import calibration_path
 from iarbench.detector import Detector, apply, tells_siblings
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
+from iarbench.files import write_atomically
 from iarbench.harness.learn import learn
 from iarbench.harness.plan import Plan, Settings, make_plan, together
+from iarbench.harness.store import is_stored
 from iarbench.images.decode import decode_rgb
 from iarbench.images.image_set import ImageSet
 from iarbench.images.preprocess import Preprocess
@@ -115,7 +118,7 @@ def make_tracer(
     settings: Settings,
     progress: TextIO | None = sys.stderr,
 ) -> Tracer:
-    """Load the targets of a task and score its non-members, unless `cache` has their scores.
+    """Load the targets of a task and score its non-members, unless `cache` or the package has their scores.
 
     `task`: narrowed to one detector. `encoder`: None takes `inverse` where a target has it. `alpha`: chance of naming
     any generator for an image of none.
@@ -130,6 +133,7 @@ def make_tracer(
     settings = decide(settings)
     images = ImageSet.open(images_path(task.spec.images))
     plans = [learn(_plan(task, one, encoder, images, settings), cache, settings) for one in task.spec.targets]
+    _take_shipped(plans, cache)
     todo = together(job for plan in plans for job in plan.missing(cache))
     if todo:
         with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:
@@ -146,6 +150,15 @@ def make_tracer(
     )
     tracer.attribute({target.name: 0.0 for target in tracer.targets})  # too few images: say so once, before any file
     return tracer
+
+
+def _take_shipped(plans: Iterable[Plan], cache: Path) -> None:
+    """Copy to `cache` the scores that come with the package, where they are those of exactly these parts."""
+    shipped = calibration_path()
+    for part in (part for plan in plans for part in plan.parts):
+        if not is_stored(cache, part) and is_stored(shipped, part):
+            data = (shipped / part.path).read_bytes()
+            write_atomically(cache / part.path, lambda file, data=data: file.write(data))  # type: ignore[misc]
 
 
 def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settings: Settings) -> Plan:
