@@ -13,8 +13,22 @@ BUGS = Path(__file__).parents[1] / "bugs"
 
 
 def test_a_set_without_the_other_generators(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = BUGS / "set_without_the_other_generators" / "own.parquet"
-    words = ["run", "--images", str(own), "--target", "llamagen-mini", "--detector", "quantloss", "--attack", "none"]
+    folder = BUGS / "set_without_the_other_generators"
+    own = folder / "own.parquet"
+    task = ["--task", str(folder / "task.yaml"), "--images", str(own), "--target", "llamagen-mini"]
+    words = ["run", *task, "--detector", "quantloss", "--attack", "none"]
+        "run",
+        "--task",
+        str(folder / "task.yaml"),
+        "--images",
+        str(own),
+        "--target",
+        "llamagen-mini",
+        "--detector",
+        "quantloss",
+        "--attack",
+        "none",
+    ]
     assert main([*words, "--encoder", "inverse", "--out", str(tmp_path / "o")]) == 0
     out, err = capsys.readouterr()
     header, line, reason = out.splitlines()
@@ -33,7 +47,7 @@ def test_a_set_without_the_other_generators(tmp_path: Path, capsys: pytest.Captu
     ]
     assert err.index("note: ") < err.index("scoring")
     rows = read_rows(tmp_path / "o" / "results.jsonl")
-    assert {row.nonmember_set for row in rows} == {"flickr", "pooled"}
-    assert {row.pools for row in rows} == {("flickr",)}
+    assert {row.nonmember_set for row in rows} == {"photos-free", "pooled"}
+    assert {row.pools for row in rows} == {("photos-free",)}
     assert main(["report", str(tmp_path / "o")]) == 0
     assert capsys.readouterr().out == out

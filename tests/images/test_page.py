@@ -37,7 +37,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     for line in "".join(blocks("bash")).splitlines():
         assert main(shlex.split(line)[1:]) == 0, line
     assert len(ImageSet.open("sets/both")) == 5
-    assert len(ImageSet.open("sets/small")) == 582
+    assert len(ImageSet.open("sets/small")) == 3947
     assert set(ImageSet.open("sets/table").index()["condition"]) == {"a", "b", "c"}
     assert set(ImageSet.open("sets/mine").index()["source"]) == {"photos"}
 

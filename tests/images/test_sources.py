@@ -459,7 +459,7 @@ def test_an_image_set_stays_one() -> None:
 
 def test_the_packaged_set_is_imported_whole(tmp_path: Path) -> None:
     records, report = opened("iarbench-mini")
-    assert (len(records), report.skipped, report.notes) == (582, [], [])
+    assert (len(records), report.skipped, report.notes) == (3947, [], [])
     packaged = ImageSet.open(Path(__file__).parents[2] / "iarbench" / "data" / "iarbench-mini")
     assert records == [record for batch in packaged.iterate() for record in batch]
 

@@ -33,7 +33,7 @@ def test_packaged_weights_are_small_and_verified(name: str) -> None:
     variant = variants.get(name)
     paths = {part: locate(variant, part) for part in variant.files}
     assert set(encoders(variant)) == {"original", "inverse", "inverse-aug"}
-    assert round((paths["tokenizer"].stat().st_size + paths["transformer"].stat().st_size) / 1e6, 1) <= 6.0
+    assert round((paths["tokenizer"].stat().st_size + paths["transformer"].stat().st_size) / 1e6, 1) <= 8.5
     assert {file.sha256 is not None for file in variant.files.values()} == {True}
 
 
