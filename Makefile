@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test test-all lint bench bench-gpu clean
 
 demo: $(STAMP)
-	$(BIN)/iarbench run --detector quantloss --out runs/demo
+	$(BIN)/iarbench run --detector quantloss --encoder inverse --out runs/demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not long"

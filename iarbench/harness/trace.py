@@ -30,7 +30,7 @@ from iarbench.models import variants
 from iarbench.models.weights import encoders
 from iarbench.progress import Progress
 from iarbench.results.compute import load_scores
-from iarbench.results.rows import CLEAN, OTHERS
+from iarbench.results.rows import CLEAN
 from iarbench.stats.attribution import Attribution, attribute
 from iarbench.task import Task
 
@@ -174,13 +174,14 @@ def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settin
 
 
 def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
-    """Scores of the parts of `pooled`: each set of real images, and the images of all other generators together."""
+    """Scores of the parts of `pooled`: each pooled set of real images, and all other generators' images together."""
     scores = load_scores(cache, [part.path for part in plan.parts])
     first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
     joined = first.merge(plan.index[["image_id", "source"]], on="image_id")
     tells = tells_siblings(plan.jobs[0].cells[0].detector.kind)
-    sets = plan.task.result_task().nonmember_sets(plan.task.spec.targets[0], tells_siblings=tells)
-    named = {name: sources for name in (*plan.task.spec.real, OTHERS) for sources in sets.get(name, ())}
+    target, task = plan.task.spec.targets[0], plan.task.result_task()
+    sets = task.nonmember_sets(target, tells_siblings=tells)
+    named = {name: sources for name in task.pools(target, tells_siblings=tells) for sources in sets[name]}
     found = {name: joined.loc[joined["source"].isin(sources), "score"].to_numpy() for name, sources in named.items()}
     return {name: values for name, values in found.items() if len(values)}
 

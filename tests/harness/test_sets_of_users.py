@@ -17,18 +17,6 @@ def test_a_set_without_the_other_generators(tmp_path: Path, capsys: pytest.Captu
     own = folder / "own.parquet"
     task = ["--task", str(folder / "task.yaml"), "--images", str(own), "--target", "llamagen-mini"]
     words = ["run", *task, "--detector", "quantloss", "--attack", "none"]
-        "run",
-        "--task",
-        str(folder / "task.yaml"),
-        "--images",
-        str(own),
-        "--target",
-        "llamagen-mini",
-        "--detector",
-        "quantloss",
-        "--attack",
-        "none",
-    ]
     assert main([*words, "--encoder", "inverse", "--out", str(tmp_path / "o")]) == 0
     out, err = capsys.readouterr()
     header, line, reason = out.splitlines()
