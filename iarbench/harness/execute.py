@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iarbench.detector import Detector, Scored, apply
+from iarbench.detector import Detector, Scored, apply, what_it_reads
 from iarbench.device import enough_memory, resolve_device
 from iarbench.errors import UserError
 from iarbench.evidence import NO_ENCODER, Evidence, Target
@@ -219,22 +219,32 @@ def _score_piece(columns: Sequence[_Column], piece: np.ndarray, count: int, sett
 
 
 def _score_isolated(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
-    images = to_images(batch, settings.device)
+    isolated = [column for column in columns if isinstance(column.detector, Isolated)]
+    if not isolated:
+        return
+    for piece, count in pieces(batch, settings, isolated[0].target.image_size):
+        with one_thread() if settings.device == "cpu" else nullcontext():
+            _score_piece_isolated(isolated, piece, count, settings)
+
+
+def _score_piece_isolated(columns: Sequence[_Column], piece: np.ndarray, count: int, settings: Settings) -> None:
+    filled = to_images(piece, settings.device)
     for_all_targets: dict[Choice, Scored] = {}
     for column in columns:
-        if not isinstance(column.detector, Isolated):
-            continue
+        assert isinstance(column.detector, Isolated)
         choice = column.cell.detector
+        # What reads the image alone may be slow, and no pass of ours rounds by the size of its batch.
+        images = filled[:count] if what_it_reads(choice.kind) == {"image"} else filled
         scored = for_all_targets.get(choice) or column.detector.score(images, settings.precision)
         if not choice.kind.uses_target:
             for_all_targets[choice] = scored
-        column.add(scored, len(batch))
+        column.add(scored, count)
         if column.probe is None:
-            column.probe, column.probed = images[-1:], len(batch) - 1
+            column.probe, column.probed = images[count - 1 : count], count - 1
 
 
 def pieces(batch: np.ndarray, settings: Settings, image_size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """What goes through our detectors at once, filled up with its last image, and how many images of it count.
+    """What goes through detectors at once, filled up with its last image, and how many images of it count.
 
     The shape of a batch decides how a CPU rounds: there all pieces have one, whatever the size of the batch. Compiled
     passes know one batch size as well. Elsewhere the batch stays as it is.

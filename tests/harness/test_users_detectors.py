@@ -12,6 +12,7 @@ from iarbench.cli import main
 from iarbench.errors import UserError
 from iarbench.harness.choose import choose
 from iarbench.images.image_set import ImageSet
+from iarbench.results.scores import load_scores
 
 BUGS = Path(__file__).parents[1] / "bugs"
 CONTRACT = BUGS / "plugin_contract" / "mine.py"
@@ -240,3 +241,21 @@ def test_modules_beside_the_file_are_found_while_it_scores(toy_family: Toys, tmp
     (tmp_path / "helper.py").write_text("scale = 2\n")
     mine = written(tmp_path, "import helper\nreturn {'s': e.images.mean((1, 2, 3)) * helper.scale}")
     assert len(run(toy_family, tmp_path / "out", "--attack", "none", "--detector", mine))
+
+
+@pytest.mark.long
+def test_the_size_of_the_batch_changes_no_score_to_the_last_bit(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(
+        "from iarbench.detector import Detector\n"
+        "class Plain(Detector):\n"
+        "    name = 'plain'\n"
+        "    def score(self, evidence):\n"
+        "        return {'plain': -(evidence.x_hat - evidence.images).square().flatten(1).mean(1)}\n"
+    )
+    found = []
+    for size in ("3", "20"):
+        words = ["run", "--detector", f"{tmp_path}/plain.py:Plain", "--target", "llamagen-mini", "--limit", "10"]
+        words += ["--encoder", "inverse", "--attack", "none", "--device", "cpu", "--quiet"]
+        assert main([*words, "--batch-size", size, "--out", str(tmp_path / size)]) == 0
+        found.append(load_scores(tmp_path / size).set_index("image_id")["score"].sort_index())
+    pd.testing.assert_series_equal(*found, check_exact=True)
