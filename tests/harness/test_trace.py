@@ -25,7 +25,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trace(toys: Toys, *args: str) -> int:
-    return main(["trace", *args, "--task", str(toys.task), "--alpha", "0.2"])
+    return main(["trace", "--detector", "combined", *args, "--task", str(toys.task), "--alpha", "0.2"])
 
 
 def test_each_image_goes_to_its_generator_or_to_none(
