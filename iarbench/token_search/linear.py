@@ -58,11 +58,15 @@ class LinearMap:
 
     def columns(self, first: int, last: int) -> Tensor:
         """A_j transposed for the tokens from ``first`` to before ``last``, float64 (n, C, D)."""
-        count = last - first
-        unit = torch.zeros(len(self.scale), count, self.dim, self.dim).to(self.codes)
-        own = torch.arange(count, device=unit.device)
-        unit[first + own, own] = torch.eye(self.dim).to(unit)
-        return self.synthesize(unit.flatten(1, 2)).view(count, self.dim, -1)
+        parts, start = [], 0
+        for group in self.groups:
+            own = group.basis[max(first - start, 0) : max(last - start, 0)].view(-1, 1, self.side, self.side)
+            start += len(group.basis)
+            if len(own):
+                # One number of a code at a time: what it puts into each channel.
+                each = group.kernel.transpose(0, 1).reshape(-1, 1, *group.kernel.shape[2:])
+                parts.append(convolve(own, each).view(len(own), self.dim, self.dim * self.side**2))
+        return torch.cat(parts)
 
     def synthesize(self, x: Tensor) -> Tensor:
         """sum_j A_j x_j (B, D) of vectors (L, B, C), the offset left out."""
