@@ -201,7 +201,7 @@ def _score(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) ->
 
 def _score_ours(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:
     for piece, count in pieces(batch, settings, columns[0].target.image_size):
-        with _threads(settings):
+        with exact_threads(settings):
             _score_piece(columns, piece, count, settings)
 
 
@@ -223,7 +223,7 @@ def _score_isolated(columns: Sequence[_Column], batch: np.ndarray, settings: Set
     if not isolated:
         return
     for piece, count in pieces(batch, settings, isolated[0].target.image_size):
-        with _threads(settings):
+        with exact_threads(settings):
             _score_piece_isolated(isolated, piece, count, settings)
 
 
@@ -243,7 +243,7 @@ def _score_piece_isolated(columns: Sequence[_Column], piece: np.ndarray, count: 
             column.probe, column.probed = images[count - 1 : count], count - 1
 
 
-def _threads(settings: Settings) -> AbstractContextManager[None]:
+def exact_threads(settings: Settings) -> AbstractContextManager[None]:
     """One thread on a CPU, where their number decides how sums round; compiled passes keep the number they know."""
     return one_thread() if settings.device == "cpu" and not settings.compile else nullcontext()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -73,9 +72,9 @@ class Tracer:
 
     def _scores(self, image: Image.Image) -> dict[str, float]:
         """Target -> score; targets with one tokenizer share its passes."""
-        from iarbench.nn.threads import one_thread
+        from iarbench.harness.execute import exact_threads
 
-        with one_thread() if self.settings.device == "cpu" else nullcontext():
+        with exact_threads(self.settings):
             return self._scored(image)
 
     def _scored(self, image: Image.Image) -> dict[str, float]:
