@@ -143,6 +143,7 @@ DETECTORS = Registry(
         "encloss": "iarbench.detectors.encloss:EncLoss",
         "combined": "iarbench.detectors.combined:Combined",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",
+        "trivial": "iarbench.detectors.trivial:Trivial",
     },
 )
 

@@ -43,7 +43,7 @@ def detector_of(predict: Callable[..., Any], name: str) -> type[Detector]:
             import torch
 
             about = (evidence.target.name,) if self.uses_target else ()
-            values = [_number(predict(image, *about), name) for image in _pictures(evidence.images)]
+            values = [_number(predict(image, *about), name) for image in pictures(evidence.images)]
             return {name: torch.tensor(values, dtype=torch.float64)}
 
     Predict.name = name
@@ -59,7 +59,7 @@ def _number(value: Any, name: str) -> float:
         raise UserError(f"predict returned a {type(value).__name__}; {WANTED}") from None
 
 
-def _pictures(images: Tensor) -> list[Any]:
+def pictures(images: Tensor) -> list[Any]:
     """Float images (B, 3, H, W) in [0, 1], made of 8 bits, as the PIL images that they were."""
     from PIL import Image
 

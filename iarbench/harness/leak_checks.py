@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from iarbench.harness.plan import Plan
 from iarbench.images.record import ImageRecord
+from iarbench.images.traits import blockiness, grey_of, high_frequency, sharpness
 
 LOW, HIGH = 0.1, 0.9
 """An AUROC outside these bounds is reported as a leak."""
@@ -56,21 +55,14 @@ def check_leaks(plan: Plan) -> Areas:
     return areas
 
 
-def blockiness(record: ImageRecord) -> float:
-    """Mean absolute step of grey level across the edges of the 8x8 grid minus that elsewhere: a trace of JPEG."""
-    grey = np.asarray(record.pil().convert("L"), dtype=np.float32)
-    across = [np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis) for axis in (0, 1)]
-    edges = np.concatenate([steps[7::8] for steps in across])
-    inside = np.concatenate([np.delete(steps, np.s_[7::8]) for steps in across])
-    return float(edges.mean() - inside.mean()) if len(edges) and len(inside) else 0.0
-
-
 _TRAITS: dict[str, Callable[[ImageRecord], float | str]] = {
     "file size": lambda record: float(len(record.bytes)),
     "file format": lambda record: record.format,
     "image width": lambda record: float(record.width),
     "image height": lambda record: float(record.height),
-    "8x8 blockiness": blockiness,
+    "8x8 blockiness": lambda record: blockiness(grey_of(record.pil())),
+    "high-frequency energy": lambda record: high_frequency(grey_of(record.pil())),
+    "sharpness": lambda record: sharpness(grey_of(record.pil())),
 }
 
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from toys import Toys
 
-from iarbench.harness.leak_checks import blockiness, check_leaks, warnings_of
+from iarbench.harness.leak_checks import check_leaks, warnings_of
 from iarbench.harness.plan import Settings, make_plan
 from iarbench.images.decode import encode
 from iarbench.images.image_set import ImageSet
@@ -63,16 +62,3 @@ def test_another_container_rings_for_format_and_size(toy_family: Toys, tmp_path:
     ] * 2  # fmt: skip
     assert "toy-a from noise (AUROC 1.000)" in found[1]
     assert "toy-b (AUROC" not in "".join(found)
-
-
-def test_blockiness_is_higher_after_jpeg() -> None:
-    clean = [record(encode(smooth(seed), "png"), seed, "a", "b") for seed in range(5)]
-    blocky = [record(encode(jpeg(smooth(seed)), "png"), seed, "a", "b") for seed in range(5)]
-    assert max(map(blockiness, clean)) < min(map(blockiness, blocky))
-
-
-def test_blockiness_of_steps_on_the_grid_is_their_height() -> None:
-    stripes = np.zeros((16, 16, 3), dtype=np.uint8)
-    stripes[:, 8:] = 100
-    # one edge of 100 among two (the other direction has none), nothing inside
-    assert blockiness(record(encode(Image.fromarray(stripes), "png"), 0, "a", "b")) == pytest.approx(50)
