@@ -17,7 +17,7 @@ class Combined(Detector):
     """Minus the product of QuantLoss and EncLoss; two encoder and two decoder passes."""
 
     name: ClassVar[str] = "combined"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode"})
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ class QuantLossDescent(Detector):
     """QuantLoss and its companions after 40 steps of descent on the pixel error, some 120 decoder passes per image."""
 
     name: ClassVar[str] = "quantloss-descent"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ class QuantLoss(Detector):
     """
 
     name: ClassVar[str] = "quantloss"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
     solver: ClassVar[str] = SOLVER
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from iarbench.errors import UserError
 
 # Iterations that finish propagation, and the numbers that the matrices of all iterations, each of the features' number
-# squared, may hold together: 3 GiB, in memory and on disk, which leaves VAR's 16 x 16 x 32 features 6 iterations.
-ENOUGH = 8
+# squared, may hold together: 3 GiB, in memory and on disk, which is just enough for VAR's 16 x 16 x 32 features.
+ENOUGH = 6
 MOST_NUMBERS = 3 * 2**27
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """``iterations`` over all tokens (each also costs the model one factorisation, once), and local ``moves``, some
-    five times as dear each as an iteration. No number of iterations means 8, or as many as memory allows where the
+    five times as dear each as an iteration. No number of iterations means 6, or as many as memory allows where the
     features are many; 0 leave propagation out.
     """
 

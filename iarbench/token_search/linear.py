@@ -3,8 +3,8 @@
     f_hat = offset + sum_j A_j e[t_j]
 
 Token ``j`` of scale ``k`` reaches the features through one basis image ``u_j`` and the convolution of its scale,
-A_j = phi (u_j ⊗ I_C). Nothing here ever forms the dense map: at full size (680 tokens of 32 numbers, D = 8,192) it
-would be twenty times dearer than a product with the basis images and one convolution.
+A_j = phi (u_j ⊗ I_C). No image is ever multiplied by the dense map: at full size (680 tokens of 32 numbers, D = 8,192)
+that would be twenty times dearer than a product with the basis images and one convolution.
 
 Vectors of tokens are (L, B, C), tokens first; features are flat, (B, D) with D = C * side * side.
 """
@@ -20,6 +20,8 @@ from torch.nn import functional as F
 
 # Images convolved at once: as a matrix product a convolution takes nine times their memory.
 TOGETHER = 64
+# Numbers of the dense map up to which the matrices of a schedule are quicker made by it.
+SMALL = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class LinearMap:
         length = len(self.scale)
         return [(start, min(start + most, length)) for start in range(0, length, most)]
 
+    @property
+    def _is_small(self) -> bool:
+        return len(self.scale) * self.dim * self.offset.numel() <= SMALL
+
     def columns(self, first: int, last: int) -> Tensor:
         """A_j transposed for the tokens from ``first`` to before ``last``, float64 (n, C, D)."""
         parts, start = [], 0
@@ -89,6 +95,9 @@ class LinearMap:
 
     def covariance(self, blocks: Tensor) -> Tensor:
         """sum_j A_j B_j A_j' (D, D) of symmetric blocks (L, C, C), in their dtype."""
+        if self._is_small:
+            a = self.columns(0, len(self.scale)).to(blocks.dtype)
+            return a.flatten(0, 1).T @ torch.bmm(blocks, a).flatten(0, 1)
         total, start, pixels = torch.zeros(()).to(blocks), 0, self.side**2
         for group in self.groups:
             u, own = group.basis.to(blocks.dtype), blocks[start : start + len(group.basis)]
@@ -100,6 +109,9 @@ class LinearMap:
 
     def diagonal_blocks(self, matrix: Tensor) -> Tensor:
         """A_j' M A_j (L, C, C) for every token of a symmetric matrix (D, D)."""
+        if self._is_small:
+            a = self.columns(0, len(self.scale)).to(matrix.dtype)
+            return torch.bmm((a.flatten(0, 1) @ matrix).view(a.shape), a.mT)
         blocks = []
         for group in self.groups:
             inner = _both_sides(matrix, _adjoint(group.kernel)).view(-1, self.side**2)  # (C * hw * C, hw)

@@ -11,7 +11,6 @@ from iarbench.token_search.propagation import propagate
 
 SWEEPS = 2
 LAST_SWEEPS = 8
-POLISH_EVERY = 4
 
 
 def refine(plan: Plan, y: Tensor, greedy: Tensor, budget: Budget) -> Tensor:
@@ -21,10 +20,8 @@ def refine(plan: Plan, y: Tensor, greedy: Tensor, budget: Budget) -> Tensor:
     if last:
         schedule = plan.schedule(last)
         data = y - linear.synthesize(schedule.centre.unsqueeze(1))
-        for i, belief in enumerate(propagate(schedule, linear.codes, data, len(y)), start=1):
-            # Noise decides how far down the levels a belief improves: the last one is not always the best.
-            if i % POLISH_EVERY == 0 or i == last:
-                best = keep_lower(linear, y, modes.run(y, belief.likeliest(linear.codes), SWEEPS), best)
+        *_, belief = propagate(schedule, linear.codes, data, len(y))
+        best = keep_lower(linear, y, modes.run(y, belief.likeliest(linear.codes), SWEEPS), best)
     else:
         best = keep_lower(linear, y, modes.run(y, best, LAST_SWEEPS), best)
     for window in plan.windows(budget.moves):
