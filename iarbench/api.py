@@ -198,12 +198,18 @@ def score(detector: Detector, target: Target, images: Sequence[Image.Image]) -> 
     import numpy as np
     import pandas as pd
 
+    from iarbench.detector import fits
     from iarbench.harness.execute import to_images
     from iarbench.harness.isolate import Isolated
     from iarbench.images.preprocess import Preprocess
 
     if not images:
         raise UserError("there are no images to score")
+    if fits(type(detector)):
+        raise UserError(
+            f"detector {detector.name!r} learns from the split `fit` of a task first; "
+            "score with `iarbench run` or run()"
+        )
     treat = Preprocess(target.image_size).image
     pixels = np.stack([np.asarray(treat(image.convert("RGB"))) for image in images])
     device = str(next(target.tokenizer.parameters()).device)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
+from iarbench.fit_batch import FitBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,16 +39,24 @@ class Detector(ABC):
     requires: ClassVar[frozenset[str]] = frozenset()
     """What it needs of a tokenizer, out of `Tokenizer.capabilities`."""
     uses_target: ClassVar[bool] = True
-    """False for one that reads the image alone and gives it the same score whatever the target."""
+    """False for one that gives an image the same score whatever the target: it reads the image alone, or `through`."""
+    learns_once: ClassVar[bool] = False
+    """True for one whose `fit` gives the same whatever the target, as a gallery of all sources does: it learns once,
+    for all targets, from images of every source of the task. One with ``uses_target = False`` does so anyway."""
+    through: str | None = None
+    """Generator through whose tokenizer all images are seen, whatever the target; None: through the target's own. A
+    parameter may name it."""
     weights: tuple[str, ...] = ()
     """Files that its scores depend on, relative to the folder of its own file; their content is in the key."""
 
-    def fit(self, images: Iterable[tuple[Evidence, Tensor]]) -> dict[str, Tensor]:
-        """Learn from images of the split `fit`, which neither calibrate nor test anything; one call per target.
+    def fit(self, images: Iterable[FitBatch]) -> dict[str, Tensor]:
+        """Learn from images of the split `fit`, which neither calibrate nor test anything; one call per target, or
+        one for all where the detector `learns_once`.
 
         Args:
             images: batches of clean images, members and non-members of the target mixed, which can be gone through
-                several times: evidence, and bool (B,) that is true for images of the target.
+                several times, always in the same order. Each is a pair: evidence, and bool (B,) that is true for
+                images of the target; ``batch.sources`` and ``batch.real`` say who made them.
 
         Returns:
             Name -> tensor. They are stored, and come back as ``evidence.learnt`` in `score`, on the evidence's device.
@@ -65,6 +74,11 @@ class Detector(ABC):
 def fits(kind: type[Detector]) -> bool:
     """Whether the detector learns from images."""
     return kind.fit is not Detector.fit
+
+
+def fits_once(kind: type[Detector]) -> bool:
+    """Whether what it learns is the same for every target."""
+    return kind.learns_once or not kind.uses_target
 
 
 def what_it_reads(kind: type[Detector]) -> frozenset[str]:

@@ -83,9 +83,12 @@ class Evidence:
         self._needs: dict[str, frozenset[str]] = {}
         self._reading: list[set[str]] = []  # what the computations in progress have asked for, innermost last
 
-    def seen_by(self, target: Target) -> Evidence:
-        """The same batch as evidence of a target with the same tokenizer: every signal is computed once for both."""
-        other = Evidence(target, self.images, precision=self.precision)
+    def seen_by(self, target: Target, learnt: Mapping[str, Tensor] | None = None) -> Evidence:
+        """The same batch as evidence of a target with the same tokenizer: every signal is computed once for both.
+
+        ``learnt``: what the other's detector has learnt; its mapping must outlive the evidence.
+        """
+        other = Evidence(target, self.images, precision=self.precision, learnt=learnt)
         other.seconds, other._values, other._needs = self.seconds, self._values, self._needs
         return other
 
@@ -128,13 +131,16 @@ class Evidence:
         with self._autocast():
             return self.target.tokenizer.decode(features).float()
 
-    def signal(self, name: str, compute: Callable[[], T]) -> T:
+    def signal(self, name: str, compute: Callable[[], T], *, of_learnt: bool = True) -> T:
         """The memoised result of ``compute`` (run without gradients), for signals that several detectors share.
 
-        Targets with one tokenizer share it as well, unless the detector reads the transformer: it may rest on that.
+        Targets with one tokenizer share it as well, unless the detector reads the transformer, or has learnt something
+        else for the other target: it may rest on that. ``of_learnt``: False says that it does not rest on ``learnt``.
         """
         alone = "" if isinstance(self.target.generator, NotRead) else f"{self.target.name}/"
-        return self._memo(alone + name, compute)
+        # Columns with one fit hold one mapping, which lives as long as the run.
+        learnt = f"/learnt-{id(self.learnt)}" if self.learnt and of_learnt else ""
+        return self._memo(f"{alone}{name}{learnt}", compute)
 
     def _memo(self, name: str, compute: Callable[[], T]) -> T:
         import torch

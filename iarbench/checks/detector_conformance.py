@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from iarbench.detector import Detector, Scored, fits, what_it_reads
+from iarbench.detector import Detector, Scored, fits, fits_once, what_it_reads
 from iarbench.errors import UserError
-from iarbench.evidence import NO_ENCODER, Evidence, Target
+from iarbench.evidence import NO_ENCODER, Target
+from iarbench.fit_batch import FitBatch
 from iarbench.harness.isolate import Isolated
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Bench:
     other: Tensor
     fit_own: Tensor
     fit_other: Tensor
+    real: str
+    """What the set of the others is called."""
     telling: bool = True
 
 
@@ -91,8 +94,8 @@ def benches(choice: Choice, target: str | None) -> list[Bench]:
         UserError: an unknown target, or one of which no images are packaged.
     """
     reads = what_it_reads(choice.kind)
-    if target is not None:
-        return [model_bench(target, reads)]
+    if target is not None or choice.through is not None:
+        return [model_bench(target or str(choice.through), reads, choice.through)]
     model = model_bench("llamagen-mini", reads)
     toy = toy_bench(reads)
     fit_for_toy = "transformer" not in reads and (
@@ -109,11 +112,15 @@ def toy_bench(reads: frozenset[str]) -> Bench:
         return _float(toy_images(COUNT, seed, offset))
 
     telling = "tokenizer" in reads
-    return Bench(toy_target(), images(1, 0), images(2, None), images(3, 0), images(4, None), telling)
+    return Bench(toy_target(), images(1, 0), images(2, None), images(3, 0), images(4, None), "noise", telling)
 
 
-def model_bench(name: str, reads: frozenset[str]) -> Bench:
-    """Packaged images of a model, and packaged photographs. Raises UserError when there are none of it."""
+def model_bench(name: str, reads: frozenset[str], through: str | None = None) -> Bench:
+    """Packaged images of a model, and packaged photographs, seen through it or another one.
+
+    Raises:
+        UserError: there are no images of it.
+    """
     from iarbench.content import images_path
     from iarbench.harness.execute import decide
     from iarbench.harness.plan import Settings
@@ -124,7 +131,7 @@ def model_bench(name: str, reads: frozenset[str]) -> Bench:
     from iarbench.models.weights import encoders
     from iarbench.task import Task
 
-    variant, spec = variants.get(name), Task.load("mini").spec
+    variant, seen, spec = variants.get(name), variants.get(through or name), Task.load("mini").spec
     every = ImageSet.open(images_path(spec.images))
     index = every.index()
     if name not in set(index["source"]):
@@ -133,26 +140,27 @@ def model_bench(name: str, reads: frozenset[str]) -> Bench:
 
     def images(source: str, split: str) -> Tensor:
         ids = index["image_id"][(index["source"] == source) & (index["split"] == split)].tolist()[:COUNT]
-        sized = Preprocess(variant.image_size).image
+        sized = Preprocess(seen.image_size).image
         return _float(np.stack([np.asarray(sized(record.pil())) for record in every.read(ids)]))
 
-    encoder = "inverse" if "inverse" in encoders(variant) else "original"
-    wanted = (variant, NO_ENCODER if "image" in reads else encoder, "transformer" in reads)
+    encoder = "inverse" if "inverse" in encoders(seen) else "original"
+    wanted = (seen, NO_ENCODER if "image" in reads else encoder, "transformer" in reads)
     (target,) = load_targets([wanted], decide(Settings(device="cpu"))).values()
+    target = replace(target, name=name, family=variant.family)
     real = spec.real[0]
-    return Bench(
-        target, images(name, "test"), images(real, "test"), images(name, "calibration"), images(real, "calibration")
-    )
+    return Bench(target, images(name, "test"), images(real, "test"), images(name, "fit"), images(real, "fit"), real)
 
 
 def _float(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().contiguous() / 255
 
 
-def _to_learn_from(at_work: Isolated, bench: Bench) -> list[tuple[Evidence, Tensor]]:
+def _to_learn_from(at_work: Isolated, bench: Bench) -> list[FitBatch]:
     images = torch.cat([bench.fit_own, bench.fit_other])
-    members = torch.arange(len(images)) < len(bench.fit_own)
-    return [(at_work.evidence(images, "float32"), members)]
+    own = torch.arange(len(images)) < len(bench.fit_own)
+    sources = tuple(bench.target.name if one else bench.real for one in own.tolist())
+    told = torch.zeros_like(own) if fits_once(type(at_work.detector)) else own
+    return [FitBatch(at_work.evidence(images, "float32"), told, sources, ~own)]
 
 
 def _of(name: str, owner: str, check: Callable[[], None]) -> Property:

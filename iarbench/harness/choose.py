@@ -9,6 +9,7 @@ from typing import Any
 
 from iarbench.detector import NAME, READS, Detector, tells_siblings, what_it_reads
 from iarbench.errors import UserError
+from iarbench.models import variants
 from iarbench.models.weights import sha256_file
 from iarbench.parameters import Parameter, Value, declared_by, listed, split_parameters, typed
 from iarbench.registry import DETECTORS, did_you_mean
@@ -43,6 +44,12 @@ class Choice:
     def is_ours(self) -> bool:
         """Whether it came with iarbench."""
         return self.code is None
+
+    @property
+    def through(self) -> str | None:
+        """The generator through whose tokenizer it sees all images, whatever the target."""
+        found: str | None = self.identity.get("through")
+        return found
 
     @property
     def folder(self) -> Path | None:
@@ -103,7 +110,8 @@ def choose(text: str) -> Choice:
     if code is not None:
         identity["detector_code"] = code.digest
     choice = Choice(text, kind, values, identity, code)
-    identity |= _weights(choice)
+    made = choice.make()
+    identity |= _through(choice, made) | _weights(choice, made)
     return choice
 
 
@@ -181,9 +189,18 @@ def _parameters(kind: type[Detector], reference: str) -> dict[str, Parameter]:
     return declared
 
 
-def _weights(choice: Choice) -> dict[str, Any]:
+def _through(choice: Choice, made: Detector) -> dict[str, Any]:
+    """The generator that it names; the object says which, since a parameter may."""
+    if made.through is None:
+        return {}
+    if "image" in choice.kind.reads:
+        raise UserError(f"{choice.owner}: it sees images through {made.through!r} and reads the image alone")
+    return {"through": variants.get(made.through).name}
+
+
+def _weights(choice: Choice, made: Detector) -> dict[str, Any]:
     """The digests of the files it declares; the object says which, since a parameter may name one."""
-    files = choice.make().weights
+    files = made.weights
     if isinstance(files, str) or not all(isinstance(file, str | Path) for file in files):
         raise UserError(f"{choice.owner}: weights is {files!r}; it must be a tuple of file names")
     if not files:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +28,9 @@ from iarbench.harness.targets import Targets, load_targets
 from iarbench.harness.threads import side_by_side
 from iarbench.nn.memory import keep_freed_memory
 from iarbench.nn.threads import one_thread
+
+Learnt = Mapping[str, Mapping[str, torch.Tensor]]
+"""Key of a `Fit` -> what came of it."""
 
 TRIED = 4
 """Images on which a user's detector shows, before the long work, that it does what detectors must."""
@@ -64,11 +67,12 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
 
 def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
     targets = _ready(jobs, settings)
-    isolated = _isolated(jobs, targets, plan, root, settings)
+    learnt = all_learnt((cell for job in jobs for cell in job.cells), root, settings.device)
+    isolated = _isolated(jobs, targets, plan, learnt, settings)
     preprocessing = plan.task.spec.preprocessing
 
     def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
-        columns = _columns(job, targets, isolated)
+        columns = _columns(job, targets, learnt, isolated)
         for batch in _rebatch(pixels, batch_size(settings, job.image_size)):
             _score(columns, batch, settings)
             advance(len(batch))
@@ -123,7 +127,7 @@ def _ready(jobs: Sequence[Job], settings: Settings) -> Targets:
 
 
 def _isolated(
-    jobs: Sequence[Job], targets: Targets, plan: Plan, root: Path, settings: Settings
+    jobs: Sequence[Job], targets: Targets, plan: Plan, learnt: Learnt, settings: Settings
 ) -> dict[IsolatedKey, Isolated]:
     """Every detector of a user's at every target, having shown on a few images that it does what detectors must."""
     found: dict[IsolatedKey, Isolated] = {}
@@ -132,7 +136,7 @@ def _isolated(
         for cell in job.cells:
             if cell.detector.is_ours or cell.isolated_key in found:
                 continue
-            detector = at_work(cell, targets, root)
+            detector = at_work(cell, targets, learnt)
             assert isinstance(detector, Isolated)
             found[cell.isolated_key] = detector
             if cell.detector not in tried:
@@ -144,13 +148,39 @@ def _isolated(
     return found
 
 
-def at_work(cell: Cell, targets: Targets, root: Path) -> Detector | Isolated:
-    """The detector of a cell as it scores: ours as it is, a user's isolated and with what it learnt below `root`."""
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """One of our detectors as it scores: on evidence that it shares with others, with what it has learnt."""
+
+    detector: Detector
+    learnt: Mapping[str, torch.Tensor]
+    """On the device; what several targets share is one object."""
+
+    def score(self, evidence: Evidence, target: Target) -> Scored:
+        """Score the images of `evidence`, which is of a target with the same tokenizer; raises as `apply`."""
+        return apply(self.detector, evidence.seen_by(target, self.learnt))
+
+
+def at_work(cell: Cell, targets: Targets, learnt: Learnt) -> Ours | Isolated:
+    """The detector of a cell as it scores: ours on shared evidence, a user's isolated; each with what it has learnt."""
     choice = cell.detector
+    known = learnt[cell.fit.key] if cell.fit is not None else {}
     if choice.is_ours:
-        return choice.make()
-    learnt = load_learnt(root, cell.fit) if cell.fit is not None else {}
-    return Isolated(choice.make(), targets[cell.target_key], choice.owner, choice.folder, learnt)
+        return Ours(choice.make(), known)
+    return Isolated(choice.make(), target_of(cell, targets), choice.owner, choice.folder, known)
+
+
+def target_of(cell: Cell, targets: Targets) -> Target:
+    """The target of a cell, by its own name even where another one's tokenizer is read."""
+    return replace(targets[cell.target_key], name=cell.variant.name, family=cell.variant.family)
+
+
+def all_learnt(cells: Iterable[Cell], root: Path, device: str) -> Learnt:
+    """What the detectors of these cells have learnt, read from below `root` once for all that share it."""
+    fits = {cell.fit.key: cell.fit for cell in cells if cell.fit is not None}
+    return {
+        key: {name: value.to(device) for name, value in load_learnt(root, fit).items()} for key, fit in fits.items()
+    }
 
 
 @dataclass(slots=True)
@@ -159,7 +189,7 @@ class _Column:
 
     cell: Cell
     target: Target
-    detector: Detector | Isolated
+    detector: Ours | Isolated
     scores: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     probe: torch.Tensor | None = None
@@ -181,12 +211,12 @@ class _Column:
         self.detector.require_unchanged_weights()
 
 
-def _columns(job: Job, targets: Targets, isolated: Mapping[IsolatedKey, Isolated]) -> list[_Column]:
+def _columns(job: Job, targets: Targets, learnt: Learnt, isolated: Mapping[IsolatedKey, Isolated]) -> list[_Column]:
     """A column for every cell; those that share a tokenizer follow each other."""
     together: dict[int, list[_Column]] = {}
     for cell in job.cells:
-        target = targets[cell.target_key]
-        detector = isolated.get(cell.isolated_key) or cell.detector.make()
+        target = target_of(cell, targets)
+        detector = isolated.get(cell.isolated_key) or at_work(cell, targets, learnt)
         together.setdefault(id(target.tokenizer), []).append(_Column(cell, target, detector))
     return [column for columns in together.values() for column in columns]
 
@@ -209,13 +239,11 @@ def _score_piece(columns: Sequence[_Column], piece: np.ndarray, count: int, sett
     images = to_images(piece, settings.device)
     evidence = Evidence(columns[0].target, images, precision=settings.precision)
     for column in columns:
-        assert isinstance(column.detector, Detector)
+        assert isinstance(column.detector, Ours)
         # The signals of one tokenizer are let go before the next one's are made.
-        same = column.target.tokenizer is evidence.target.tokenizer
-        evidence = (
-            evidence.seen_by(column.target) if same else Evidence(column.target, images, precision=settings.precision)
-        )
-        column.add(apply(column.detector, evidence), count)
+        if column.target.tokenizer is not evidence.target.tokenizer:
+            evidence = Evidence(column.target, images, precision=settings.precision)
+        column.add(column.detector.score(evidence, column.target), count)
 
 
 def _score_isolated(columns: Sequence[_Column], batch: np.ndarray, settings: Settings) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iarbench.detector import tells_siblings
+from iarbench.detector import fits_once, tells_siblings
 from iarbench.errors import UserError
 from iarbench.harness.choose import Choice
 from iarbench.harness.store import safe
@@ -28,20 +28,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """One detector that learns to tell one target, from which images."""
+    """One detector that learns, for one target or for all, from which images."""
 
     detector: Choice
     variant: Variant
+    """Whose tokenizer and transformer it reads while it learns; one of the targets, where it reads images alone."""
     encoder: str
+    target: str | None
+    """None: what it learns serves every target."""
     image_ids: tuple[str, ...]
-    members: tuple[bool, ...]
+    sources: tuple[str, ...]
+    """Who made each image."""
+    real: frozenset[str]
+    """Those sources that are sets of real images."""
     key: str
     """SHA-256 of everything that what it learns follows from."""
 
     @property
     def path(self) -> str:
         """Relative to the folder of the run."""
-        folders = (self.detector.kind.name, self.variant.name, f"{self.encoder}-{self.key[:12]}.safetensors")
+        whose = self.target or "every-target"
+        folders = (self.detector.kind.name, whose, f"{self.encoder}-{self.key[:12]}.safetensors")
         return "/".join(["learnt", *map(safe, folders)])
 
 
@@ -54,30 +61,42 @@ def plan_fit(
     index: pd.DataFrame,
     setting: dict[str, Any],
 ) -> Fit:
-    """The images of the split `fit_split` that the detector learns from, for one target.
+    """The images of the split `fit_split` that the detector learns from, for one target or for all.
+
+    ``variant``: whose weights it reads; ``identity``: what its scores depend on of the target, with the target's name.
 
     Raises:
-        UserError: there are no members or no non-members in it, or a group of it is also in another split.
+        UserError: there are no images of its sides in it, or a group of it is also in another split.
     """
     spec = task.spec
-    siblings = () if tells_siblings(detector.kind) else task.siblings.get(variant.name, ())
-    others = task.nonmembers(variant.name) - set(siblings)
+    target = None if fits_once(detector.kind) else str(identity["target"])
     split = index[index["split"] == spec.fit_split]
-    rows = split[split["source"].isin({variant.name, *others})]
-    for what, sources in (("members", {variant.name}), ("non-members", others)):
+    sides = _sides(detector, target, task)
+    rows = split[split["source"].isin(set().union(*sides.values()))]
+    for what, sources in sides.items():
         if not rows["source"].isin(sources).any():
             raise UserError(
-                f"{detector.owner} learns from images of split {spec.fit_split!r}, and {spec.images} has no {what} of "
-                f"{variant.name} in it (images of {', '.join(sorted(sources))}); give a set that has, or set fit_split"
+                f"{detector.owner} learns from images of split {spec.fit_split!r}, and {spec.images} has no {what} in "
+                f"it (images of {', '.join(sorted(sources))}); give a set that has, or set fit_split"
             )
     _require_apart(rows, index[index["split"] != spec.fit_split], detector, spec.fit_split)
     # Mixed, and always in the same order.
     order = sorted(zip(rows["image_id"], rows["sha256"], rows["source"], strict=True), key=_mixed)
-    contents = [[image_id, digest, source == variant.name] for image_id, digest, source in order]
-    whole = {**detector.identity, **identity, **setting, "images": contents}
+    # A target's weights and size are in its identity; its name counts where images are its own or not.
+    about = {**identity, "target": target}
+    whole = {**detector.identity, **about, **setting, "images": order, "real": sorted(spec.real)}
     key = hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
-    ids, members = tuple(row[0] for row in contents), tuple(bool(row[2]) for row in contents)
-    return Fit(detector, variant, encoder, ids, members, key)
+    ids, makers = tuple(row[0] for row in order), tuple(row[2] for row in order)
+    return Fit(detector, variant, encoder, target, ids, makers, frozenset(spec.real), key)
+
+
+def _sides(detector: Choice, target: str | None, task: Task) -> dict[str, set[str]]:
+    """What kinds of images it learns from, none of which may be missing, and their sources."""
+    if target is None:
+        return {"images of the task": {*task.spec.real, *task.generators}}
+    siblings = () if tells_siblings(detector.kind) else task.siblings.get(target, ())
+    others = task.nonmembers(target) - set(siblings)
+    return {f"members of {target}": {target}, f"non-members of {target}": others}
 
 
 def digest(root: Path, fit: Fit) -> str | None:

@@ -21,6 +21,7 @@ from iarbench.detector import Detector, Scored, apply
 from iarbench.device import Precision
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence, NotRead, Target
+from iarbench.fit_batch import FitBatch
 from iarbench.user_code import neighbours, one_line_errors, own_random_state
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ class Isolated:
         self._names = names
         return scored
 
-    def fit(self, images: Iterable[tuple[Evidence, Tensor]]) -> dict[str, Tensor]:
+    def fit(self, images: Iterable[FitBatch]) -> dict[str, Tensor]:
         """Let the detector learn: what `Detector.fit` returns, as tensors on the CPU that share no memory.
 
         Raises:

@@ -14,9 +14,7 @@ from iarbench.harness.plan import Plan, Settings
 from iarbench.results.rows import CLEAN
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from iarbench.evidence import Evidence
+    from iarbench.fit_batch import FitBatch
     from iarbench.harness.isolate import Isolated
 
 BATCH = 32
@@ -61,7 +59,7 @@ def learn(plan: Plan, root: Path, settings: Settings) -> Plan:
 def _fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> None:
     from safetensors.torch import save
 
-    from iarbench.harness.execute import be_exact
+    from iarbench.harness.execute import be_exact, exact_threads
     from iarbench.harness.isolate import Isolated
     from iarbench.harness.targets import load_targets
 
@@ -71,7 +69,9 @@ def _fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) ->
     for fit, (variant, encoder, transformer) in zip(fits, wanted, strict=True):
         choice = fit.detector
         at_work = Isolated(choice.make(), targets[variant.name, encoder, transformer], choice.owner, choice.folder)
-        data = save(at_work.fit(_Images(fit, plan, at_work, settings)), metadata={"key": fit.key})
+        with exact_threads(settings):
+            learnt = at_work.fit(_Images(fit, plan, at_work, settings))
+        data = save(learnt, metadata={"key": fit.key})
         write_atomically(root / fit.path, lambda file, data=data: file.write(data))  # type: ignore[misc]
 
 
@@ -84,17 +84,21 @@ class _Images:
     def __len__(self) -> int:
         return -(-len(self.fit.image_ids) // BATCH)
 
-    def __iter__(self) -> Iterator[tuple[Evidence, Tensor]]:
+    def __iter__(self) -> Iterator[FitBatch]:
         import torch
 
+        from iarbench.fit_batch import FitBatch
         from iarbench.harness.execute import to_images
         from iarbench.harness.load import Slab, prepare
 
-        for start in range(0, len(self.fit.image_ids), BATCH):
-            ids, members = self.fit.image_ids[start : start + BATCH], self.fit.members[start : start + BATCH]
-            slab = Slab(ids, CLEAN, self.fit.variant.image_size, self.plan.task.spec.preprocessing)
+        fit = self.fit
+        for start in range(0, len(fit.image_ids), BATCH):
+            ids, sources = fit.image_ids[start : start + BATCH], fit.sources[start : start + BATCH]
+            slab = Slab(ids, CLEAN, fit.variant.image_size, self.plan.task.spec.preprocessing)
             images = to_images(prepare(self.plan.images, slab), self.settings.device)
-            yield self.at_work.evidence(images, self.settings.precision), torch.tensor(members, device=images.device)
+            own = torch.tensor([source == fit.target for source in sources], device=images.device)
+            real = torch.tensor([source in fit.real for source in sources], device=images.device)
+            yield FitBatch(self.at_work.evidence(images, self.settings.precision), own, sources, real)
 
 
 def _fits(plan: Plan) -> list[Fit]:

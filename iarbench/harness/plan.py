@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,9 @@ class Cell:
 
     part: Part
     variant: Variant
+    """The target."""
+    seen: Variant
+    """Whose weights are read: the target's, but for a detector that sees every image through one generator."""
     encoder: str
     """`NO_ENCODER` for a detector that reads the image alone."""
     detector: Choice
@@ -70,8 +74,8 @@ class Cell:
 
     @property
     def target(self) -> tuple[Variant, str, bool]:
-        """The variant, its encoder, and whether the transformer is read."""
-        return self.variant, self.encoder, "transformer" in what_it_reads(self.detector.kind)
+        """The variant whose weights are read, its encoder, and whether the transformer is read."""
+        return self.seen, self.encoder, "transformer" in what_it_reads(self.detector.kind)
 
     @property
     def target_key(self) -> tuple[str, str, bool]:
@@ -156,8 +160,8 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) 
         for chunk in chunks:
             asked = [look for look in looks if task.needs(look.name, chunk.source, chunk.split, attack.name)]
             used.update(chunk.image_ids if asked else ())
-            for size in sorted({look.side.variant.image_size for look in asked}):
-                cells = tuple(look.cell(acted, shared, chunk) for look in asked if look.side.variant.image_size == size)
+            for size in sorted({look.side.seen.image_size for look in asked}):
+                cells = tuple(look.cell(acted, shared, chunk) for look in asked if look.side.seen.image_size == size)
                 jobs.append(Job(chunk, text, size, cells))
     weights = {side.label: side.identity["target_weights"] for side in sides if side.encoder != NO_ENCODER}
     learnt_from = {image_id for look in looks if look.fit is not None for image_id in look.fit.image_ids}
@@ -172,6 +176,7 @@ class _Side:
     """One target with one encoder, and the detectors that look at it so."""
 
     variant: Variant
+    seen: Variant
     encoder: str
     transformer: bool
     identity: dict[str, Any]
@@ -179,7 +184,7 @@ class _Side:
 
     @property
     def label(self) -> str:
-        return f"{self.variant.name}/{self.encoder}{'+transformer' if self.transformer else ''}"
+        return f"{self.seen.name}/{self.encoder}{'+transformer' if self.transformer else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +204,12 @@ class _Look:
         if self.fit is not None:
             identity["fit"] = self.fit.key
         about = {"target_family": self.side.variant.family, **shared}
-        return Cell(Part(identity, about, chunk), self.side.variant, self.side.encoder, self.detector, self.fit)
+        side = self.side
+        return Cell(Part(identity, about, chunk), side.variant, side.seen, side.encoder, self.detector, self.fit)
 
 
 def _look(choice: Choice, side: _Side, task: Task, index: pd.DataFrame, setting: dict[str, Any]) -> _Look:
-    fit = (
-        plan_fit(choice, side.variant, side.encoder, side.identity, task, index, setting) if fits(choice.kind) else None
-    )
+    fit = plan_fit(choice, side.seen, side.encoder, side.identity, task, index, setting) if fits(choice.kind) else None
     return _Look(choice, side, fit)
 
 
@@ -216,21 +220,25 @@ def _sides(task: Task, chosen: list[Choice], weights_dir: Path | None) -> tuple[
     alone = [choice for choice in chosen if "image" in choice.kind.reads]
     with_transformer = [choice for choice in chosen if "transformer" in choice.kind.reads]
     with_tokenizer = [choice for choice in chosen if choice not in alone and choice not in with_transformer]
+    # None: through the target itself
+    views = dict.fromkeys(choice.through for choice in (*with_tokenizer, *with_transformer))
     for name in dict.fromkeys(task.spec.targets):
         variant = variants.get(name)
-        size = {"target": name, "image_size": variant.image_size}
         if alone:
+            size = {"target": name, "image_size": variant.image_size}
             identity = {**size, "encoder": NO_ENCODER, "target_weights": NO_WEIGHTS}
-            sides.append(_Side(variant, NO_ENCODER, False, identity, alone))
-        for encoder in dict.fromkeys(task.spec.encoders if with_tokenizer or with_transformer else ()):
-            if encoder not in (known := encoders(variant, weights_dir)):
-                notes.append(f"{name} has no {encoder} encoder, skipped; it has: {', '.join(known)}")
+            sides.append(_Side(variant, variant, NO_ENCODER, False, identity, alone))
+        for view, encoder in product(views, dict.fromkeys(task.spec.encoders)):
+            seen = variants.get(view or name)
+            if encoder not in (known := encoders(seen, weights_dir)):
+                notes.append(f"{seen.name} has no {encoder} encoder, skipped; it has: {', '.join(known)}")
                 continue
-            for transformer, detectors in ((False, with_tokenizer), (True, with_transformer)):
-                if detectors:
-                    weights = weights_hash(variant, encoder, weights_dir, transformer=transformer)
+            for transformer, every in ((False, with_tokenizer), (True, with_transformer)):
+                if detectors := [choice for choice in every if choice.through == view]:
+                    weights = weights_hash(seen, encoder, weights_dir, transformer=transformer)
+                    size = {"target": name, "image_size": seen.image_size}
                     identity = {**size, "encoder": encoder, "target_weights": weights}
-                    sides.append(_Side(variant, encoder, transformer, identity, detectors))
+                    sides.append(_Side(variant, seen, encoder, transformer, identity, detectors))
     if not sides:
         raise UserError(f"nothing to run: {'; '.join(notes)}")
     return sides, notes

@@ -39,7 +39,9 @@ def load_targets(wanted: Iterable[Wanted], settings: Settings) -> Targets:
         if (variant.name, encoder, transformer) in targets:
             continue
         if encoder == NO_ENCODER:
-            targets[variant.name, encoder, transformer] = _without_weights(variant)
+            key = f"nothing at {variant.image_size}"  # one object, so that they share signals
+            first.setdefault(key, _without_weights(variant))
+            targets[variant.name, encoder, transformer] = replace(first[key], name=variant.name, family=variant.family)
             continue
         key = _what_it_computes(variant, encoder, settings)
         if key not in first:

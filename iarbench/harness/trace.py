@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 
 from iarbench.content import calibration_path
-from iarbench.detector import Detector, apply, tells_siblings
+from iarbench.detector import Detector, tells_siblings
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
 from iarbench.files import write_atomically
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from iarbench.evidence import Target
+    from iarbench.harness.execute import Ours
     from iarbench.harness.isolate import Isolated
 
 
@@ -54,7 +55,7 @@ class Tracer:
     """Targets ready to judge images, each with the calibration scores of its non-members by set."""
 
     targets: tuple[Target, ...]
-    detectors: Mapping[str, Detector | Isolated]
+    detectors: Mapping[str, Ours | Isolated]
     """Target -> the detector at work on it."""
     calibration: Mapping[str, Mapping[str, np.ndarray]]
     families: Mapping[str, str]
@@ -78,6 +79,8 @@ class Tracer:
             return self._scored(image)
 
     def _scored(self, image: Image.Image) -> dict[str, float]:
+        from iarbench.harness.execute import Ours
+
         evidence: dict[int, Evidence] = {}
         scores = {}
         for target in self.targets:
@@ -85,8 +88,8 @@ class Tracer:
             if tokenizer not in evidence:
                 evidence[tokenizer] = self._evidence(target, image)
             detector, seen = self.detectors[target.name], evidence[tokenizer]
-            if isinstance(detector, Detector):
-                scored = apply(detector, seen.seen_by(target))
+            if isinstance(detector, Ours):
+                scored = detector.score(seen, target)
             else:
                 scored = detector.score(seen.images[:1], self.settings.precision)
             scores[target.name] = next(iter(scored.scores.values()))[0]
@@ -126,7 +129,7 @@ def make_tracer(
         UserError: as `iarbench.harness.run.run`; or too few calibration images for `alpha`.
     """
     from iarbench.content import images_path
-    from iarbench.harness.execute import at_work, decide, execute
+    from iarbench.harness.execute import all_learnt, at_work, decide, execute, target_of
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
@@ -139,9 +142,10 @@ def make_tracer(
             execute(todo, plans[0], cache, settings, bar.advance)
     cells = [plan.jobs[0].cells[0] for plan in plans]
     targets = load_targets((cell.target for cell in cells), settings)
+    learnt = all_learnt(cells, cache, settings.device)
     tracer = Tracer(
-        targets=tuple(targets.values()),
-        detectors={cell.variant.name: at_work(cell, targets, cache) for cell in cells},
+        targets=tuple(target_of(cell, targets) for cell in cells),
+        detectors={cell.variant.name: at_work(cell, targets, learnt) for cell in cells},
         calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
         families=_families(task, cells[0].detector.kind),
         alpha=alpha,

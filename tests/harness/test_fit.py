@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from toys import Toys, records, run
+from toys import Toys, run, write_with_fit
 
 from iarbench.cli import main
 from iarbench.images.image_set import ImageSet
@@ -47,22 +47,8 @@ def learns(tmp_path: Path) -> str:
 @pytest.fixture
 def with_fit(toy_family: Toys, tmp_path: Path) -> Toys:
     """The toy benchmark over images that have a split `fit` as well, eleven of every source."""
-    write(tmp_path / "more")
+    write_with_fit(tmp_path / "more")
     return toy_family
-
-
-def write(folder: Path, changed: str | None = None) -> Path:
-    """The images; `changed`: a split whose images are swapped among each other's ids."""
-    images = [
-        replace(one, split="fit") if one.split == "test" and one.image_id[-2:] < "11" else one for one in records()
-    ]
-    if changed is not None:
-        places = [place for place, one in enumerate(images) if one.split == changed]
-        contents = [images[place] for place in reversed(places)]
-        for place, other in zip(places, contents, strict=True):
-            images[place] = replace(images[place], bytes=other.bytes, sha256=other.sha256)
-    ImageSet.write(images, folder)
-    return folder
 
 
 def learnt(out: Path) -> dict[str, torch.Tensor]:
@@ -80,9 +66,9 @@ def test_only_images_of_the_split_fit_are_learnt_from(with_fit: Toys, learns: st
     assert found["seen"].tolist().count(True) == 2 * 11  # own images, gone through twice
     assert len(found["seen"]) == 2 * 33
     for split in ("test", "calibration"):
-        run(with_fit, tmp_path / split, *args, write(tmp_path / f"other-{split}", split))
+        run(with_fit, tmp_path / split, *args, write_with_fit(tmp_path / f"other-{split}", split))
         assert torch.equal(learnt(tmp_path / split)["direction"], found["direction"])
-    run(with_fit, tmp_path / "fit", *args, write(tmp_path / "other-fit", "fit"))
+    run(with_fit, tmp_path / "fit", *args, write_with_fit(tmp_path / "other-fit", "fit"))
     assert not torch.equal(learnt(tmp_path / "fit")["direction"], found["direction"])
     sides = plain.index.get_level_values("image_id").str.split("/").str[1]
     assert set(sides) == {"test", "calibration"}
