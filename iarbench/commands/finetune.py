@@ -10,8 +10,9 @@ from iarbench.commands import options
 
 EXAMPLES = """  iarbench finetune --generator llamagen-mini --out encoders/
   iarbench finetune --generator llamagen-mini --augment --out encoders/
+  iarbench finetune --generator llamagen-mini --tokens-of photographs/ --out encoders/
   iarbench run --target llamagen-mini --encoder inverse --weights encoders/
-Training images come from the split "train", whose seeds no evaluation set shares.
+Training images come from the split "train", whose seeds no evaluation set shares; with --tokens-of nothing is sampled.
 Re-run the same command to resume.
 """
 
@@ -28,9 +29,12 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
     parser.add_argument("--out", type=Path, required=True, help="folder for the encoder and its checkpoints")
     parser.add_argument("--augment", action="store_true", help="the paper's weak, medium, strong augmentation schedule")
-    parser.add_argument("--count", type=options.positive, default=6000, help="how many of its images to train on")
+    parser.add_argument("--count", type=options.positive, default=6000, help="how many images to train on, at most")
     parser.add_argument(
-        "--tokens-of", metavar="IMAGES", help="also train on images decoded from these pictures' tokens"
+        "--tokens-of",
+        metavar="IMAGES",
+        help="train on images decoded from the tokens of these pictures (the first --count), in place of sampled ones; "
+        "needs no transformer, only a folder, Parquet file or image set",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=options.positive, help="default from the recipe")
@@ -64,10 +68,13 @@ def execute(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     began, name = time.monotonic(), args.generator
     variant = variants.get(name)
-    pairs = own_pairs(variant, args.count, args.out, device, weights)
     tokenizer = load_tokenizer(variant, weights_dir=weights).to(device)
     if args.tokens_of:
-        pairs = pairs.join(pairs_of_pictures(tokenizer, load_images(args.tokens_of, variant.image_size).pixels))
+        pictures = load_images(args.tokens_of, variant.image_size, limit=args.count)
+        options.say(pictures.skipped, quiet=not pictures.skipped)
+        pairs = pairs_of_pictures(tokenizer, pictures.pixels)
+    else:
+        pairs = own_pairs(variant, args.count, args.out, device, weights)
     recipe = make_recipe(
         InverseRecipe,
         variant.finetune,

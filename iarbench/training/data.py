@@ -44,8 +44,8 @@ class TrainingImages:
         return TrainingImages(self.pixels[chosen], number[self.labels[chosen]], tuple(names), self.skipped)
 
 
-def load_images(src: str, size: int, label_column: str | None = None) -> TrainingImages:
-    """All images that a user names, shorter side resized and centre-cropped to ``size``.
+def load_images(src: str, size: int, label_column: str | None = None, limit: int | None = None) -> TrainingImages:
+    """All images that a user names, or the first ``limit``, shorter side resized and centre-cropped to ``size``.
 
     ``src``: whatever `iarbench images import` takes: a folder (folders in it are classes), Parquet, an image set, the
     Hub. Classes are in the order of their numbers, else of their names. Raises UserError when no image can be used.
@@ -53,7 +53,7 @@ def load_images(src: str, size: int, label_column: str | None = None) -> Trainin
     report, fit = ImportReport(), Preprocess(size)
     pixels, conditions = [], []
     with Progress("load images", None) as progress:
-        for record in open_source(src, Treatment(), report, label_column=label_column):
+        for record in open_source(src, Treatment(limit=limit), report, label_column=label_column):
             pixels.append(torch.from_numpy(np.asarray(fit.image(record.pil())).copy()))
             conditions.append(record.condition.strip())
             progress.show(len(pixels))

@@ -27,10 +27,6 @@ class Pairs:
     pixels: Tensor
     tokens: Tensor
 
-    def join(self, other: Pairs) -> Pairs:
-        """These pairs, then those of ``other``."""
-        return Pairs(torch.cat([self.pixels, other.pixels]), torch.cat([self.tokens, other.tokens]))
-
 
 def own_pairs(variant: Variant, count: int, out: Path, device: str, weights_dir: Path | None) -> Pairs:
     """``count`` images of the split "train", whose seeds no evaluation set shares; made once, in a folder in ``out``.
