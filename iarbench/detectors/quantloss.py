@@ -49,7 +49,7 @@ class QuantLossSearched(QuantLoss):
     name: ClassVar[str] = "quantloss-searched"
 
     def _searches(self, evidence: Evidence) -> bool:
-        return "search" in evidence.target.tokenizer.capabilities
+        return can_search(evidence)
 
 
 class QuantLossModes(QuantLossSearched):
@@ -84,10 +84,14 @@ def quantisation_scores(name: str, f: Tensor, greedy: Tensor, found: Tensor | No
     return {name: -after, "greedy": -before, "ratio": -(after + EPSILON) / (before + EPSILON)}
 
 
+def can_search(evidence: Evidence) -> bool:
+    """Whether the target's own quantiser is greedy, so that a search finds nearer codes."""
+    return "search" in evidence.target.tokenizer.capabilities
+
+
 def searches(evidence: Evidence) -> bool:
-    """Whether the target's own quantiser is greedy and a search tells its images better."""
-    tokenizer = evidence.target.tokenizer
-    return "search" in tokenizer.capabilities and tokenizer.search_tells_best
+    """Whether there is a search and its codes tell the target's images better."""
+    return can_search(evidence) and evidence.target.tokenizer.search_tells_best
 
 
 def quant_loss(evidence: Evidence, solver: str = SOLVER) -> Tensor:

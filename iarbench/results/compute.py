@@ -21,6 +21,7 @@ from iarbench.results.rows import (
     OTHERS,
     POOLED,
     THRESHOLDS,
+    TOLERANCE,
     TPR,
     Row,
     mirrored,
@@ -140,6 +141,7 @@ class _Cell:
         self.target = str(identity["target"])
         self.main = bool((frame["main_score"] == identity["score_name"]).all())
         self.tells_siblings = bool(frame["tells_siblings"].all())
+        self.pools = task.pools(self.target, tells_siblings=self.tells_siblings)
         self.name = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
         self.parts = {str(attack): part for attack, part in frame.groupby("attack")}
         self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
@@ -170,7 +172,7 @@ class _Cell:
         nonmembers, calibration = Role(parts, task.nonmember_split), Role(parts, task.calibration_split)
         base = self._base(attack) | {
             "nonmember_set": set_name,
-            "pools": task.pools(self.target) if set_name == POOLED else (set_name,),
+            "pools": self.pools if set_name == POOLED else (set_name,),
             "n_members": self.index.count(members),
             "n_nonmembers": self.index.count(nonmembers),
             "n_groups": self.index.count_groups(nonmembers),
@@ -249,7 +251,8 @@ class _Cell:
 
     def _row(self, values: Values, headline: bool = True) -> Row:
         primary = headline and self.main and values["metric"] == self.task.primary
-        return Row(**values, primary=primary and values["nonmember_set"] == POOLED)
+        tolerance = TOLERANCE[values["metric"]]
+        return Row(**values, tolerance=tolerance, primary=primary and values["nonmember_set"] == POOLED)
 
 
 SEEDED = ("task", "detector", "score_name", "encoder", "target", "attack", "attacked", "nonmember_set")

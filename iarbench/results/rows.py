@@ -36,6 +36,11 @@ def mirrored(attack: str) -> str:
 
 TPR, AUROC = "tpr_at_fpr", "auroc"
 METRICS = (TPR, AUROC)
+
+TOLERANCE = {TPR: 0.02, AUROC: 0.002}
+"""How far a value may be from the stored one when another kind of processor recomputes it, which rounds otherwise; the
+same machine gives the same value to the last bit."""
+
 THRESHOLDS = ("matched", "transfer", "oracle")
 
 
@@ -79,6 +84,8 @@ class Row(BaseModel):
     """lower end of the 95% interval"""
     high: float | None = None
     """upper end of the 95% interval"""
+    tolerance: float | None = None
+    """how far `value` may be off when another machine recomputes it, see `TOLERANCE`"""
     fpr_achieved: float | None = None
     """fraction of the test non-members above the threshold"""
     fpr_low: float | None = None

@@ -137,6 +137,10 @@ def test_pooled_holds_siblings_only_for_detectors_that_can_tell_them(siblings: T
         "quantloss": 25,
         "named": 50,
     }
+    assert {(row["detector"], tuple(row["pools"])) for row in about if row["nonmember_set"] == "pooled"} == {
+        ("quantloss", ("noise",)),
+        ("named", ("noise", "other-generators")),
+    }
 
 
 def main_json(out: Path) -> str:
