@@ -14,6 +14,7 @@ from iarbench.harness.plan import NO_WEIGHTS, Settings
 from iarbench.models.loading import load_target, with_transformer
 from iarbench.models.variants import Variant
 from iarbench.models.weights import weights_hash
+from iarbench.nn.threads import one_thread
 
 if TYPE_CHECKING:
     from iarbench.tokenizer import Tokenizer
@@ -33,6 +34,12 @@ def load_targets(wanted: Iterable[Wanted], settings: Settings) -> Targets:
     Raises:
         UserError: weights that cannot be used.
     """
+    # Threads that wait for each other over hundreds of small tensors take seconds on a busy machine.
+    with one_thread():
+        return _load(wanted, settings)
+
+
+def _load(wanted: Iterable[Wanted], settings: Settings) -> Targets:
     targets: Targets = {}
     first: dict[str, Target] = {}
     for variant, encoder, transformer in wanted:
