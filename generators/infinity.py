@@ -20,6 +20,7 @@ from iarbench.nn.attention import FeedForward, KVCache, RMSNorm, rotary_2d, rota
 from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.binary_quantize import BinaryQuantizer, schedule
 from iarbench.nn.checkpoint import rules
+from iarbench.nn.likelihood import log_probabilities_of
 from iarbench.nn.precision import at_least_float32
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.nn.text import ByteEncoder, T5Encoder, TextEncoder, TextFeatures, pack
@@ -343,6 +344,20 @@ class Infinity(Generator):
             if scale < last:
                 inputs = quantizer.next_input(f_hat, scale + 1).repeat(2, 1, 1)
         return torch.cat(tokens, dim=1)
+
+    def scales(self, length: int) -> tuple[int, ...]:
+        return tuple(n * n for n in self.tokenizer.quantizer.sides)
+
+    def log_probabilities(self, tokens: Tensor, conditions: Any, *, dropped: bool = False) -> Tensor:
+        """As :meth:`Generator.log_probabilities`; a token's is the sum over its bits."""
+        model, quantizer, n = self.transformer, self.tokenizer.quantizer, tokens.shape[1]
+        text = self.encode_text(conditions)
+        # What comes after is not seen by what came before: any tokens will do for it.
+        whole = F.pad(tokens, (0, sum(self.scales(n)) - n))
+        sums = quantizer.cumulative(whole, text.features.dtype)
+        inputs = quantizer.next_scale_inputs(sums)[:, : n - 1]
+        logits = model(inputs, model.without_text(text) if dropped else text)
+        return log_probabilities_of(quantizer.unpack(tokens).long(), logits).sum(-1)
 
     def training_loss(self, tokens: Tensor, classes: Any, features: Tensor | None = None) -> Tensor:
         """Mean negative log-likelihood (nats a token) of tokens (B, L) under prompts ``classes``.

@@ -14,6 +14,7 @@ from iarbench.generator import Generator
 from iarbench.nn.attention import KVCache, RMSNorm, rotary_2d, rotate_pairs
 from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.checkpoint import rules
+from iarbench.nn.likelihood import log_probabilities_of
 from iarbench.nn.quantize import VectorQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.tokenizer import Quantized, Tokenizer
@@ -202,6 +203,10 @@ class LlamaGen(Generator):
             if slot < model.length:
                 logits = model.step(new.repeat(2, 1), None, slot, cache)[:, -1]
         return tokens
+
+    def log_probabilities(self, tokens: Tensor, conditions: Tensor, *, dropped: bool = False) -> Tensor:
+        classes = torch.full_like(conditions, self.transformer.null_class) if dropped else conditions
+        return log_probabilities_of(tokens, self.transformer(tokens, classes))
 
     def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         logits = self.transformer(tokens, classes)

@@ -13,6 +13,7 @@ from iarbench.generator import Generator
 from iarbench.nn.attention import FeedForward, KVCache
 from iarbench.nn.checkpoint import rules
 from iarbench.nn.inplace import plus, silu
+from iarbench.nn.likelihood import log_probabilities_of
 from iarbench.nn.quantize import VectorQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.tokenizer import Quantized, Tokenizer
@@ -302,6 +303,11 @@ class RAR(Generator):
             if slot <= model.length:
                 logits = model.step(new.repeat(len(classes) // n, 1), classes, positions, slot, cache)[:, -1]
         return tokens
+
+    def log_probabilities(self, tokens: Tensor, conditions: Tensor, *, dropped: bool = False) -> Tensor:
+        """As :meth:`Generator.log_probabilities`, in raster order, in which images are sampled."""
+        classes = torch.full_like(conditions, self.transformer.null_class) if dropped else conditions
+        return log_probabilities_of(tokens, self.transformer(tokens, classes)[:, : tokens.shape[1]])
 
     def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         orders = self.draw_orders(tokens, self.random_ratio if self.transformer.training else 0.0)

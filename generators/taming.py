@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iarbench.errors import UserError
 from iarbench.generator import Generator
 from iarbench.nn.attention import KVCache
 from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.checkpoint import rules
+from iarbench.nn.likelihood import log_probabilities_of
 from iarbench.nn.quantize import VectorQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.tokenizer import Quantized, Tokenizer
@@ -152,6 +154,7 @@ class Taming(Generator):
 
     tokenizer_class = TamingTokenizer
     transformer_class = TamingTransformer
+    drops_condition = False
 
     def sample_tokens(
         self,
@@ -171,6 +174,11 @@ class Taming(Generator):
             new = streams.draw(filter_logits(logits, temperature, top_k, top_p))[:, None]
             tokens = torch.cat([tokens, new], dim=1)
         return tokens
+
+    def log_probabilities(self, tokens: Tensor, conditions: Tensor, *, dropped: bool = False) -> Tensor:
+        if dropped:
+            raise UserError("Taming's transformer was never trained without a class: its condition cannot be dropped")
+        return log_probabilities_of(tokens, self.transformer(tokens, conditions))
 
     def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         logits = self.transformer(tokens, classes)

@@ -14,6 +14,7 @@ from iarbench.generator import Generator
 from iarbench.nn.attention import FeedForward, KVCache
 from iarbench.nn.autoencoder import AutoencoderConfig, Decoder, Encoder
 from iarbench.nn.checkpoint import rules
+from iarbench.nn.likelihood import log_probabilities_of
 from iarbench.nn.quantize import MultiScaleQuantizer
 from iarbench.nn.sampling import Greedy, Streams, filter_logits
 from iarbench.token_search.solvers import solve
@@ -254,6 +255,17 @@ class VAR(Generator):
                 small = quantizer.reduced(f_hat, scale + 1).flatten(2).transpose(1, 2)
                 inputs = small.repeat(2, 1, 1)
         return torch.cat(tokens, dim=1)
+
+    def scales(self, length: int) -> tuple[int, ...]:
+        return tuple(n * n for n in self.transformer.patch_nums)
+
+    def log_probabilities(self, tokens: Tensor, conditions: Tensor, *, dropped: bool = False) -> Tensor:
+        model, n = self.transformer, tokens.shape[1]
+        classes = torch.full_like(conditions, model.null_class) if dropped else conditions
+        # What comes after is not seen by what came before: any tokens will do for it.
+        whole = F.pad(tokens, (0, len(model.level) - n))
+        inputs = next_scale_inputs(self.tokenizer.quantizer, whole)[:, : n - 1]
+        return log_probabilities_of(tokens, model.step(inputs, classes, 0, None, model.visible[:n, :n]))
 
     def training_loss(self, tokens: Tensor, classes: Tensor, features: Tensor | None = None) -> Tensor:
         with torch.no_grad():

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from iarbench.errors import UserError
 from iarbench.nn.sampling import Greedy, Streams
 from iarbench.tokenizer import Tokenizer
 
@@ -23,7 +24,8 @@ class Sample:
 
 
 class Generator(ABC):
-    """One model. A family writes ``sample_tokens`` and ``training_loss``.
+    """One model. A family writes ``sample_tokens`` and ``training_loss``, and ``log_probabilities`` for detectors that
+    read the transformer.
 
     Conditions are class indices int64 (B,), or a list of B prompts for a text-conditional family.
 
@@ -33,6 +35,8 @@ class Generator(ABC):
     tokenizer_class: ClassVar[type[Tokenizer]]
     transformer_class: ClassVar[type[nn.Module]]
     trains_on_features: ClassVar[bool] = False
+    #: whether `log_probabilities` can drop the condition
+    drops_condition: ClassVar[bool] = True
     #: fraction of the training after which nothing is annealed any more and the held-out loss says what it will be
     settled_from: ClassVar[float] = 0.0
 
@@ -59,6 +63,23 @@ class Generator(ABC):
 
         ``features`` (B, C, h, w), the encoder's, come where the family asks for them by ``trains_on_features``.
         """
+
+    def log_probabilities(self, tokens: Tensor, conditions: Any, *, dropped: bool = False) -> Tensor:
+        """Teacher-forced log-probability (nats) of every token given those before it, float (B, n).
+
+        Args:
+            tokens: int64 (B, n), whole images or their beginnings, which end where a scale ends.
+            conditions: B conditions.
+            dropped: the condition is dropped as classifier-free guidance drops it; of a prompt, its length remains.
+
+        Raises:
+            UserError: the family has none, or cannot drop its condition.
+        """
+        raise UserError(f"{type(self).__name__} gives no log-probabilities of tokens, which its detector needs")
+
+    def scales(self, length: int) -> tuple[int, ...]:
+        """How many of ``length`` tokens each scale has, coarse to fine; one scale where there are none."""
+        return (length,)
 
     def training_progress(self, progress: float) -> None:  # noqa: B027 - most families have nothing to anneal
         """Told before every training step how much of the training is over, 0 to 1; a family may anneal something."""

@@ -141,6 +141,7 @@ DETECTORS = Registry(
         "quantloss-reference": "iarbench.detectors.quantloss:QuantLossReference",
         "quantloss-descent": "iarbench.detectors.descent:QuantLossDescent",
         "encloss": "iarbench.detectors.encloss:EncLoss",
+        "likelihood": "iarbench.detectors.likelihood:Likelihood",
         "combined": "iarbench.detectors.combined:Combined",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",
         "trivial": "iarbench.detectors.trivial:Trivial",

@@ -1,0 +1,165 @@
+"""Likelihood (PRADA, arXiv 2511.20068): how probable the target's own transformer finds the tokens of an image.
+
+A generator samples tokens that it finds probable, and with guidance ones that are more probable under the condition
+than without it. The tokens of any other image are not.
+
+The published code is told the true class or prompt of every image. A photograph found somewhere has none, and to tell
+it of own images alone would give them away: here the condition is averaged over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from iarbench.detector import Detector
+from iarbench.detectors.quantloss import SOLVER, searches
+from iarbench.errors import UserError
+from iarbench.evidence import Evidence
+from iarbench.fit_batch import FitBatch
+from iarbench.models import variants
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from iarbench.generator import Generator
+
+
+@dataclass(frozen=True, slots=True)
+class LogProbabilities:
+    """Of the tokens of B images, nats, (B, L): given the condition, and without one (zeros where the family cannot)."""
+
+    conditional: Tensor
+    unconditional: Tensor
+
+
+class Likelihood(Detector):
+    """PRADA's learned score, with the condition averaged over.
+
+    The conditional log-probability of a token is that under an even mixture of conditions, given the tokens before it:
+    over an image they add up to the log of the mean likelihood of its whole sequence (`iarbench.nn.likelihood`). The
+    conditions are the target's classes or, where it reads prompts, its class names. All of them are tried on the
+    coarser scales (without scales: on the first quarter of the tokens), and the ``conditions`` likeliest ones kept for
+    the whole; 0 keeps all, which is exact. Taming has no unconditional mode: that term is left out.
+
+    The score is learned on the split `fit`, own images against all others (``against="all"``: siblings with the same
+    tokenizer too) or, as published, against photographs (``"real"``). Of another generator's images alone nothing is
+    known then. Tokens are those nearest to the features that can be found, as for QuantLoss (``tokens="nearest"``), or
+    those of the family's own quantiser, as published (``"greedy"``).
+
+    Scores: ``likelihood``, the learned one, 0 = even odds of own and other; ``log-ratio``, the mean over tokens of
+    d = log p(t | c) - log p(t); ``log-probability``, the mean of log p(t | c); ``icas``, the mean of
+    d / (1.75 + exp(1.3 d)), which gives unlikely tokens more weight (the published code's form of ICAS).
+    """
+
+    name: ClassVar[str] = "likelihood"
+    reads: ClassVar[frozenset[str]] = frozenset({"transformer"})
+    requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
+
+    def __init__(
+        self,
+        conditions: int = 4,
+        against: Literal["all", "real"] = "all",
+        tokens: Literal["nearest", "greedy"] = "nearest",
+        epochs: int = 3000,
+    ) -> None:
+        if conditions < 0:
+            raise UserError(f"conditions={conditions}: give how many of the likeliest to keep, or 0 for all")
+        if epochs < 1:
+            raise UserError(f"epochs={epochs}: give 1 or more")
+        self.conditions, self.against, self.tokens, self.epochs = conditions, against, tokens, epochs
+
+    def fit(self, images: Iterable[FitBatch]) -> dict[str, Tensor]:
+        import torch
+
+        from iarbench.detectors.token_score import learn_score
+
+        found: list[LogProbabilities] = []
+        sides: list[Tensor] = []
+        lengths: tuple[int, ...] = ()
+        for batch in images:
+            chosen = batch.own | batch.real if self.against == "real" else torch.ones_like(batch.own)
+            tokens = self._tokens(batch.evidence)[chosen]
+            if len(tokens):
+                found.append(self._of(batch.evidence, tokens))
+                sides.append(batch.own[chosen])
+                lengths = batch.evidence.target.generator.scales(tokens.shape[1])
+        own = torch.cat(sides)
+        if own.all() or not own.any():
+            raise UserError("there are images of one side only to learn from")
+        conditional = torch.cat([one.conditional for one in found])
+        unconditional = torch.cat([one.unconditional for one in found])
+        return learn_score(conditional, unconditional, own, lengths, self.epochs)
+
+    def score(self, evidence: Evidence) -> dict[str, Tensor]:
+        from iarbench.detectors.token_score import restored
+
+        name = f"log-probabilities/{self.tokens}/{self.conditions}"
+        found = evidence.signal(name, lambda: self._of(evidence, self._tokens(evidence)), of_learnt=False)
+        score = restored(evidence.learnt, evidence.target.generator.scales(found.conditional.shape[1]))
+        d = found.conditional - found.unconditional
+        return {
+            "likelihood": score(found.conditional, found.unconditional),
+            "log-ratio": d.mean(1),
+            "log-probability": found.conditional.mean(1),
+            "icas": icas(d),
+        }
+
+    def _tokens(self, evidence: Evidence) -> Tensor:
+        searched = self.tokens == "nearest" and searches(evidence)
+        return (evidence.searched(SOLVER) if searched else evidence.quantized).tokens
+
+    def _of(self, evidence: Evidence, tokens: Tensor) -> LogProbabilities:
+        import torch
+
+        known = variants.get(evidence.target.name).every_condition
+        if not known:
+            raise UserError(f"{evidence.target.name} has no list of prompts to average over: give it `classes`")
+        with torch.no_grad():
+            return averaged(evidence.target.generator, tokens, known, self.conditions or len(known))
+
+
+def averaged(generator: Generator, tokens: Tensor, known: Sequence[int] | Sequence[str], kept: int) -> LogProbabilities:
+    """Log-probabilities of tokens int64 (B, L) with the condition averaged over the ``kept`` likeliest of ``known``."""
+    import torch
+
+    from iarbench.nn.likelihood import of_mixture
+
+    likeliest = _likeliest(generator, tokens, known, kept)  # (B, K)
+    every = [generator.log_probabilities(tokens, _conditions(known, places, tokens)) for places in likeliest.unbind(1)]
+    conditional = of_mixture(torch.stack(every, dim=1)).float()
+    if not generator.drops_condition:
+        return LogProbabilities(conditional, torch.zeros_like(conditional))
+    first = _conditions(known, likeliest[:, 0], tokens)
+    return LogProbabilities(conditional, generator.log_probabilities(tokens, first, dropped=True).float())
+
+
+def _likeliest(generator: Generator, tokens: Tensor, known: Sequence[Any], kept: int) -> Tensor:
+    """Places int64 (B, K) in ``known`` of the conditions under which the beginning of each image is likeliest."""
+    import torch
+
+    count, length = tokens.shape
+    if kept >= len(known):
+        return torch.arange(len(known), device=tokens.device).expand(count, -1)
+    beginning = tokens[:, : sum(generator.scales(length)[:-1]) or max(1, length // 4)]
+    likelihoods = []
+    for place in range(len(known)):
+        places = torch.full((count,), place, device=tokens.device)
+        likelihoods.append(generator.log_probabilities(beginning, _conditions(known, places, tokens)).sum(1))
+    return torch.stack(likelihoods, dim=1).topk(kept, dim=1).indices
+
+
+def _conditions(known: Sequence[Any], places: Tensor, tokens: Tensor) -> Any:
+    """The conditions at these places (B,): class numbers int64 (B,), or a list of prompts."""
+    import torch
+
+    chosen = [known[place] for place in places.tolist()]
+    return chosen if isinstance(known[0], str) else torch.tensor(chosen, device=tokens.device)
+
+
+def icas(d: Tensor) -> Tensor:
+    """Mean (B,) over tokens of d / (1.75 + exp(1.3 d)), d (B, L) in nats."""
+    return (d / (1.75 + (1.3 * d).exp())).mean(1)
