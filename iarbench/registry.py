@@ -142,6 +142,7 @@ DETECTORS = Registry(
         "quantloss-descent": "iarbench.detectors.descent:QuantLossDescent",
         "encloss": "iarbench.detectors.encloss:EncLoss",
         "likelihood": "iarbench.detectors.likelihood:Likelihood",
+        "d3qe": "iarbench.detectors.d3qe:D3QE",
         "combined": "iarbench.detectors.combined:Combined",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",
         "trivial": "iarbench.detectors.trivial:Trivial",
