@@ -9,6 +9,7 @@ it of own images alone would give them away: here the condition is averaged over
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from iarbench.detector import Detector
 from iarbench.detectors.quantloss import SOLVER, searches
 from iarbench.errors import UserError
-from iarbench.evidence import Evidence
+from iarbench.evidence import Evidence, Target
 from iarbench.fit_batch import FitBatch
 from iarbench.models import variants
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iarbench.generator import Generator
+
+
+PASS = 32
+"""Images whose tokens go through the transformer at once while the score is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,11 @@ class Likelihood(Detector):
     coarser scales (without scales: on the first quarter of the tokens), and the ``conditions`` likeliest ones kept for
     the whole; 0 keeps all, which is exact. Taming has no unconditional mode: that term is left out.
 
-    The score is learned on the split `fit`, own images against all others (``against="all"``: siblings with the same
-    tokenizer too) or, as published, against photographs (``"real"``). Of another generator's images alone nothing is
-    known then. Tokens are those nearest to the features that can be found, as for QuantLoss (``tokens="nearest"``), or
-    those of the family's own quantiser, as published (``"greedy"``).
+    The score is learned on the split `fit`, own images against as many others, evenly from all other sources
+    (``against="all"``: siblings with the same tokenizer too) or, as published, from photographs (``"real"``).
+
+    Tokens are those nearest to the features that can be found, as for QuantLoss (``tokens="nearest"``), or those of the
+    family's own quantiser, as published (``"greedy"``).
 
     Scores: ``likelihood``, the learned one, 0 = even odds of own and other; ``log-ratio``, the mean over tokens of
     d = log p(t | c) - log p(t); ``log-probability``, the mean of log p(t | c); ``icas``, the mean of
@@ -77,28 +83,47 @@ class Likelihood(Detector):
 
         from iarbench.detectors.token_score import learn_score
 
-        found: list[LogProbabilities] = []
-        sides: list[Tensor] = []
-        lengths: tuple[int, ...] = ()
+        allowed = self._allowed(images)
+        tokens, sides = [], []
         for batch in images:
-            chosen = batch.own | batch.real if self.against == "real" else torch.ones_like(batch.own)
-            tokens = self._tokens(batch.evidence)[chosen]
-            if len(tokens):
-                found.append(self._of(batch.evidence, tokens))
+            taken = []
+            for source in batch.sources:
+                allowed[source] = allowed.get(source, 0) - 1
+                taken.append(allowed[source] >= 0)
+            if any(taken):
+                chosen = torch.tensor(taken, device=batch.own.device)
+                tokens.append(self._tokens(batch.evidence)[chosen])
                 sides.append(batch.own[chosen])
-                lengths = batch.evidence.target.generator.scales(tokens.shape[1])
-        own = torch.cat(sides)
-        if own.all() or not own.any():
-            raise UserError("there are images of one side only to learn from")
+                target = batch.evidence.target
+        every = torch.cat(tokens)
+        found = [self._of(target, some) for some in every.split(PASS)]
         conditional = torch.cat([one.conditional for one in found])
         unconditional = torch.cat([one.unconditional for one in found])
-        return learn_score(conditional, unconditional, own, lengths, self.epochs)
+        lengths = target.generator.scales(every.shape[1])
+        return learn_score(conditional, unconditional, torch.cat(sides), lengths, self.epochs)
+
+    def _allowed(self, images: Iterable[FitBatch]) -> dict[str, int]:
+        """How many images of each source are learned from: all own ones, and as many others, evenly over sources."""
+        counts: Counter[str] = Counter()
+        own, others = set(), set()
+        for batch in images:
+            counts.update(batch.sources)
+            for source, is_own, real in zip(batch.sources, batch.own.tolist(), batch.real.tolist(), strict=True):
+                if is_own:
+                    own.add(source)
+                elif real or self.against == "all":
+                    others.add(source)
+        if not own or not others:
+            raise UserError("there are images of one side only to learn from")
+        members = sum(counts[source] for source in own)
+        share = -(-members // len(others))
+        return {source: counts[source] for source in own} | dict.fromkeys(others, share)
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
         from iarbench.detectors.token_score import restored
 
         name = f"log-probabilities/{self.tokens}/{self.conditions}"
-        found = evidence.signal(name, lambda: self._of(evidence, self._tokens(evidence)), of_learnt=False)
+        found = evidence.signal(name, lambda: self._of(evidence.target, self._tokens(evidence)), of_learnt=False)
         score = restored(evidence.learnt, evidence.target.generator.scales(found.conditional.shape[1]))
         d = found.conditional - found.unconditional
         return {
@@ -112,14 +137,14 @@ class Likelihood(Detector):
         searched = self.tokens == "nearest" and searches(evidence)
         return (evidence.searched(SOLVER) if searched else evidence.quantized).tokens
 
-    def _of(self, evidence: Evidence, tokens: Tensor) -> LogProbabilities:
+    def _of(self, target: Target, tokens: Tensor) -> LogProbabilities:
         import torch
 
-        known = variants.get(evidence.target.name).every_condition
+        known = variants.get(target.name).every_condition
         if not known:
-            raise UserError(f"{evidence.target.name} has no list of prompts to average over: give it `classes`")
+            raise UserError(f"{target.name} has no list of prompts to average over: give it `classes`")
         with torch.no_grad():
-            return averaged(evidence.target.generator, tokens, known, self.conditions or len(known))
+            return averaged(target.generator, tokens, known, self.conditions or len(known))
 
 
 def averaged(generator: Generator, tokens: Tensor, known: Sequence[int] | Sequence[str], kept: int) -> LogProbabilities:
