@@ -131,6 +131,11 @@ class Evidence:
         with self._autocast():
             return self.target.tokenizer.decode(features).float()
 
+    def decode_unclamped(self, features: Tensor) -> Tensor:
+        """As :meth:`decode`, but the images lie around [0, 1] and are not clamped to it."""
+        with self._autocast():
+            return self.target.tokenizer.decode_unclamped(features).float()
+
     def signal(self, name: str, compute: Callable[[], T], *, of_learnt: bool = True) -> T:
         """The memoised result of ``compute`` (run without gradients), for signals that several detectors share.
 

@@ -145,6 +145,10 @@ DETECTORS = Registry(
         "d3qe": "iarbench.detectors.d3qe:D3QE",
         "combined": "iarbench.detectors.combined:Combined",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",
+        "aedr": "iarbench.detectors.aedr:AEDR",
+        "aedr-plain": "iarbench.detectors.aedr:PlainAEDR",
+        "latenttracer": "iarbench.detectors.latenttracer:LatentTracer",
+        "ronan": "iarbench.detectors.ronan:Ronan",
         "trivial": "iarbench.detectors.trivial:Trivial",
     },
 )

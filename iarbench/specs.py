@@ -20,6 +20,19 @@ TASK_SCHEMA = 1
 """Version of the keys of a task; a file that names none means the first."""
 
 
+class First(BaseModel):
+    """How many images of each split take part, the first by id: for detectors that take long."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    members: int = Field(ge=1)
+    """of each target"""
+    real: int = Field(ge=1)
+    """of each set of real images"""
+    others: int = Field(ge=1)
+    """of each other generator"""
+
+
 class TaskSpec(BaseModel):
     """One question to detectors: whose images, against which others, after which attacks."""
 
@@ -50,6 +63,8 @@ class TaskSpec(BaseModel):
     mirrored: bool = False
     """whether the target's own images, mirrored left to right, are a set as well: the same content, but no image that
     the target made; never pooled"""
+    first: First | None = None
+    """a fixed part of the image set in place of all of it"""
     preprocessing: Preprocessing = "exact"
     """exact: images must have the target's size; resize-crop: shorter side to the size, then centre crop"""
     attacks: Names = ("none",)

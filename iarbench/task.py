@@ -15,6 +15,7 @@ from iarbench.specs import TaskRecord, TaskSpec, check_task, parse_task, read_te
 
 if TYPE_CHECKING:
     from iarbench.results.compute import ResultTask
+    from iarbench.results.image_index import Most
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,13 @@ class Task:
             return member or nonmember
         return member if spec.attacked == "members" else nonmember
 
+    def at_most(self, target: str, source: str) -> int | None:
+        """How many images of a source take part for a target in each split, the first by id; None: all of them."""
+        first = self.spec.first
+        if first is None:
+            return None
+        return first.members if source == target else first.real if source in self.spec.real else first.others
+
     def _asked(self) -> set[str]:
         """Names of the attacks that rows are about, and of none."""
         return {CLEAN, *(parse(name).name for name in self.spec.attacks)}
@@ -96,6 +104,7 @@ class Task:
             mirrored=spec.mirrored,
             attacks=tuple(sorted(self._asked())),
             siblings=self.siblings,
+            most=self._most(),
             fprs=spec.fpr,
             primary=spec.primary,
             attacked=spec.attacked,
@@ -120,6 +129,16 @@ class Task:
     def restore(cls, record: TaskRecord) -> Self:
         """The task of a manifest."""
         return cls(record.effective, record.text, record.generators, record.siblings)
+
+    def _most(self) -> dict[str, Most]:
+        """`at_most` of every source for every target; {} where all images take part."""
+        if self.spec.first is None:
+            return {}
+        sources = dict.fromkeys((*self.spec.real, *self.generators, *self.spec.targets))
+        return {
+            target: tuple((source, most) for source in sources if (most := self.at_most(target, source)) is not None)
+            for target in self.spec.targets
+        }
 
     def nonmembers(self, target: str) -> set[str]:
         """Sources whose images the target did not make."""

@@ -59,6 +59,11 @@ class Tokenizer(nn.Module, ABC):
         low, high = self.native_range
         return (self.decode_clamped(features) - low) / (high - low)
 
+    def decode_unclamped(self, features: Tensor) -> Tensor:
+        """Features (B, C, h, w) to images float32 (B, 3, H, W) around [0, 1], not clamped."""
+        low, high = self.native_range
+        return (self.decode_native(features) - low) / (high - low)
+
     def decoding_modules(self) -> nn.ModuleList:
         """What turns codebook features into an image."""
         return nn.ModuleList(m for name, m in self.named_children() if name in ("decoder", "post_quant_conv"))

@@ -29,6 +29,7 @@ def leave_out_missing(task: Task, images: ImageSet, limit: int | None = None) ->
     """
     groups = images.index().groupby(["source", "split"]).size()
     counts = {(str(source), str(split)): min(n, limit or n) for (source, split), n in groups.items()}
+    counts = {key: min(n, task.at_most("", key[0]) or n) for key, n in counts.items()}  # as non-members
     spec, name = task.spec, task.spec.images
     targets = [target for target in spec.targets if (target, spec.member_split) in counts]
     if not targets:

@@ -151,18 +151,18 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) 
         raise UserError(f"image id {twice!r} occurs twice in {image_set}; ids must be unique")
     setting = {"precision": settings.precision, "preprocessing": task.spec.preprocessing}
     looks = [_look(choice, side, task, index, setting) for side in sides for choice in side.detectors]
-    chunks = list(_chunks(index, settings.limit))
+    splits = list(_of_each_split(index, settings.limit))
     jobs: list[Job] = []
     used: set[str] = set()
     for text in task.attacks_for(task.spec.attacks):
         attack = attacks.parse(text)
         acted = {"attack": attack.name, "attack_version": attack.version, **_attack_code(text), **setting}
-        for chunk in chunks:
-            asked = [look for look in looks if task.needs(look.name, chunk.source, chunk.split, attack.name)]
-            used.update(chunk.image_ids if asked else ())
-            for size in sorted({look.side.seen.image_size for look in asked}):
-                cells = tuple(look.cell(acted, shared, chunk) for look in asked if look.side.seen.image_size == size)
-                jobs.append(Job(chunk, text, size, cells))
+        for source, split, rows in splits:
+            asked = [look for look in looks if task.needs(look.name, source, split, attack.name)]
+            for (most, size), some in _alike(asked, task, source).items():
+                for chunk in _chunks(source, split, rows if most is None else rows.sort_values("image_id")[:most]):
+                    used.update(chunk.image_ids)
+                    jobs.append(Job(chunk, text, size, tuple(look.cell(acted, shared, chunk) for look in some)))
     weights = {side.label: side.identity["target_weights"] for side in sides if side.encoder != NO_ENCODER}
     learnt_from = {image_id for look in looks if look.fit is not None for image_id in look.fit.image_ids}
     looked_at = images.filter(image_id=used | learnt_from)
@@ -252,12 +252,25 @@ def _attack_code(text: str) -> dict[str, str]:
     return {"attack_code": hashlib.sha256("".join(digests).encode()).hexdigest()} if digests else {}
 
 
-def _chunks(index: pd.DataFrame, limit: int | None) -> Iterator[Chunk]:
+def _of_each_split(index: pd.DataFrame, limit: int | None) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Source, split and rows of its images, the first ``limit`` of them."""
     for (source, split), rows in index.groupby(["source", "split"], sort=True):
-        ids, hashes = rows["image_id"].tolist()[:limit], rows["sha256"].tolist()[:limit]
-        for start in range(0, len(ids), CHUNK):
-            end = start + CHUNK
-            yield Chunk(str(source), str(split), tuple(ids[start:end]), tuple(hashes[start:end]))
+        yield str(source), str(split), rows[:limit]
+
+
+def _alike(looks: Iterable[_Look], task: Task, source: str) -> dict[tuple[int | None, int], list[_Look]]:
+    """Looks at images of one source by what is the same for several: how many of the images, and at what size."""
+    found: dict[tuple[int | None, int], list[_Look]] = {}
+    for look in sorted(looks, key=lambda look: look.side.seen.image_size):
+        found.setdefault((task.at_most(look.name, source), look.side.seen.image_size), []).append(look)
+    return found
+
+
+def _chunks(source: str, split: str, rows: pd.DataFrame) -> Iterator[Chunk]:
+    ids, hashes = rows["image_id"].tolist(), rows["sha256"].tolist()
+    for start in range(0, len(ids), CHUNK):
+        end = start + CHUNK
+        yield Chunk(source, split, tuple(ids[start:end]), tuple(hashes[start:end]))
 
 
 def _repeated(index: pd.DataFrame) -> str | None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from iarbench import __version__
 from iarbench.errors import UserError
-from iarbench.results.image_index import ImageIndex, Role, Sources
+from iarbench.results.image_index import ImageIndex, Most, Role, Sources
 from iarbench.results.rows import (
     AUROC,
     CLEAN,
@@ -53,8 +53,9 @@ class ResultTask:
     together they are the set `other-generators`. `mirrored`: whether the target's own images, mirrored, are a set too,
     scored under attacks that are not among `attacks`, the ones that rows are about. `siblings`: generator -> others
     with the same tokenizer; each is a set of its own, but part of other sets only for detectors that can tell it from
-    the target. `attacked`: the side that attacks act on; calibration images are treated as the test non-members are.
-    Raises UserError on what cannot be meant.
+    the target. `most`: target -> (source, how many of its images in each split take part, the first by id), for sources
+    of which not all do. `attacked`: the side that attacks act on; calibration images are treated as the test
+    non-members are. Raises UserError on what cannot be meant.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ResultTask:
     mirrored: bool = False
     attacks: tuple[str, ...] = ()
     siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    most: Mapping[str, Most] = field(default_factory=dict)
     fprs: tuple[float, ...] = (0.01,)
     metrics: tuple[str, ...] = METRICS
     primary: str = TPR
@@ -168,8 +170,9 @@ class _Cell:
 
     def _set_rows(self, attack: str, set_name: str, parts: tuple[Sources, ...]) -> Iterator[Row]:
         task = self.task
-        members = Role(((self.target,),), task.member_split)
-        nonmembers, calibration = Role(parts, task.nonmember_split), Role(parts, task.calibration_split)
+        most = task.most.get(self.target, ())
+        members = Role(((self.target,),), task.member_split, most)
+        nonmembers, calibration = (Role(parts, split, most) for split in (task.nonmember_split, task.calibration_split))
         base = self._base(attack) | {
             "nonmember_set": set_name,
             "pools": self.pools if set_name == POOLED else (set_name,),

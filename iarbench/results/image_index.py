@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,14 +15,19 @@ from iarbench.errors import UserError
 from iarbench.stats.thresholds import ScoreError, Scores
 
 Sources = tuple[str, ...]
+Most = tuple[tuple[str, int], ...]
+"""(source, how many of its images take part), for sources of which not all do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Images of one split: the union of `parts`, each the sources of one equally weighted set."""
+    """Images of one split: the union of `parts`, each the sources of one equally weighted set; of each source that
+    `most` names no more than the first by id.
+    """
 
     parts: tuple[Sources, ...]
     split: str
+    most: Most = ()
 
     def __str__(self) -> str:
         return f"{self.split} images of {', '.join(source for part in self.parts for source in part)}"
@@ -53,22 +58,25 @@ class ImageIndex:
         self.part = cache(self._part)
         self.fingerprint = cache(self._fingerprint)
 
-    def _part(self, sources: Sources, split: str) -> Images:
+    def _part(self, sources: Sources, split: str, most: Most) -> Images:
         """The images of `sources` in `split`."""
-        return Images.of(self._images[self._images["source"].isin(sources) & (self._images["split"] == split)])
+        found = self._images[self._images["source"].isin(sources) & (self._images["split"] == split)]
+        if most:
+            found = found[found.groupby("source").cumcount() < found["source"].map(dict(most)).fillna(len(found))]
+        return Images.of(found)
 
     def count(self, role: Role) -> int:
-        return sum(len(self.part(sources, role.split).ids) for sources in role.parts)
+        return sum(len(self.part(sources, role.split, role.most).ids) for sources in role.parts)
 
     def count_groups(self, role: Role) -> int:
-        return sum(len(set(self.part(sources, role.split).units)) for sources in role.parts)
+        return sum(len(set(self.part(sources, role.split, role.most).units)) for sources in role.parts)
 
     def _fingerprint(self, *roles: Role) -> str:
         """SHA-256 over place of role and set, image_id and sha256 of exactly the images in `roles`."""
         digest = hashlib.sha256()
         for place, role in enumerate(roles):
             for number, sources in enumerate(role.parts):
-                images = self.part(sources, role.split)
+                images = self.part(sources, role.split, role.most)
                 for name, content in zip(images.ids, images.sha256, strict=True):
                     digest.update(f"{place}.{number} {name} {content}\n".encode())
         return digest.hexdigest()
@@ -78,13 +86,13 @@ class ImageIndex:
 
         Raises ScoreError when there is no such image or a score is not finite, UserError when `known` lacks one.
         """
-        return Scores.pool([self._part_scores(Role((sources,), role.split), known, whose) for sources in role.parts])
+        return Scores.pool([self._part_scores(replace(role, parts=(sources,)), known, whose) for sources in role.parts])
 
     def _part_scores(self, role: Role, known: Mapping[str, float], whose: str) -> Scores:
         for source in role.parts[0]:
-            if not len(self.part((source,), role.split).ids):
-                raise ScoreError(f"no {Role(((source,),), role.split)}")
-        images = self.part(role.parts[0], role.split)
+            if not len(self.part((source,), role.split, role.most).ids):
+                raise ScoreError(f"no {replace(role, parts=((source,),))}")
+        images = self.part(role.parts[0], role.split, role.most)
         found = [known[name] for name in images.ids if name in known]
         if lacking := len(images.ids) - len(found):
             raise UserError(
