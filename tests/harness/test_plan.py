@@ -56,6 +56,20 @@ def test_limit_takes_the_first_images_of_each_source_and_split(toy_family: Toys)
     assert first.image_ids == ("noise/test/00000", "noise/test/00001", "noise/test/00002")
 
 
+def test_a_task_can_ask_for_the_first_images_of_each_role_alone(toy_family: Toys) -> None:
+    found = plan(toy_family, first={"members": 4, "real": 3, "others": 2}, attacks=["none"])
+    seen = {(part.identity["target"], part.chunk.source, part.chunk.split): part.chunk for part in found.parts}
+    counts = {key: len(chunk.image_ids) for key, chunk in seen.items()}
+    one = {("toy-a", "toy-a", "test"): 4, ("toy-a", "toy-b", "test"): 2, ("toy-a", "toy-b", "calibration"): 2}
+    one |= {("toy-a", "noise", "test"): 3, ("toy-a", "noise", "calibration"): 3}
+    other = {
+        tuple("toy-b" if n == "toy-a" else "toy-a" if n == "toy-b" else n for n in key): c for key, c in one.items()
+    }
+    assert counts == one | other
+    assert seen["toy-a", "toy-b", "test"].image_ids == ("toy-b/test/00000", "toy-b/test/00001")
+    assert len(found.index) == 2 * 4 + 2 * 2 + 2 * 3
+
+
 def test_chunks_stay_small(toy_family: Toys, tmp_path: Path) -> None:
     many = ImageSet.write(
         [*toy_records(CHUNK + 1, "noise", "test", seed=1), *toy_records(2, "toy-a", "test", seed=2, offset=0)],

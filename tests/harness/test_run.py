@@ -302,3 +302,17 @@ def test_too_little_memory_on_the_gpu_is_one_line(
     assert main(["run", "--task", str(toy_family.task), "--out", str(tmp_path / "o"), "--quiet"]) == 2
     err = capsys.readouterr().err
     assert err == "error: the GPU has too little memory for batches of 256; repeat with --batch-size 64\n"
+
+
+def test_a_run_of_the_first_images_of_each_role_has_results_of_these(toy_family: Toys, tmp_path: Path) -> None:
+    text = toy_family.task.read_text().replace("name: toys", "name: few")
+    (task := tmp_path / "few.yaml").write_text(text + "first: {members: 6, real: 20, others: 21}\n")
+    args = ["--detector", "quantloss", "--attack", "none", "--out", str(tmp_path / "o"), "--quiet"]
+    assert main(["run", "--task", str(task), *args]) == 0
+    rows = [row for row in read_rows(tmp_path / "o" / "results.jsonl") if row.threshold_kind == "matched"]
+    counts = {row.nonmember_set: (row.n_members, row.n_nonmembers, row.n_calibration) for row in rows}
+    assert counts == {
+        "noise": (6, 20, 20), "other-generators": (6, 21, 21), "pooled": (6, 41, 41),
+        "toy-a": (6, 21, 21), "toy-b": (6, 21, 21),
+    }  # fmt: skip
+    assert all(row.value is not None for row in rows)

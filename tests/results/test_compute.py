@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -252,3 +253,17 @@ def test_precisions_and_parameters_are_never_mixed(
     assert len(both) == 2 * len(rows)
     assert [row for row in both if row not in rows] == pick(both, **change)
     assert len(lines_of(both)) == 2 * len(lines_of(rows))
+
+
+def test_only_the_first_images_of_a_source_take_part_where_a_task_says_so(
+    scores: pd.DataFrame, images: pd.DataFrame
+) -> None:
+    part = dataclasses.replace(run_folder.task(), most={"alpha-mini": (("beta-mini", 100), ("alpha-mini", 7))})
+    found = pick(compute_rows(scores, images, part), target="alpha-mini")
+    place = images.sort_values("image_id").groupby(["source", "split"]).cumcount()
+    kept = place < images["source"].map({"beta-mini": 100, "alpha-mini": 7}).fillna(len(images))
+    few = images[kept]
+    alone = dataclasses.replace(run_folder.task(), targets=("alpha-mini",))
+    assert found == compute_rows(scores[scores["image_id"].isin(few["image_id"])], few, alone)
+    row = one(found, attack="none", nonmember_set="beta-mini", threshold_kind="matched")
+    assert (row.n_members, row.n_nonmembers, row.n_calibration) == (7, 100, 100)
