@@ -60,10 +60,10 @@ class Results:
         `score`: float64, higher = more likely made by `target`; `source`, `split` and `group` say what the image is.
         """
         from iarbench.results.scores import load_index, load_scores
+        from iarbench.results.seal import parts_of
 
-        parts = (self.out / "parts.txt").read_text(encoding="utf-8").splitlines()
         index = load_index(self.out).drop(columns="sha256")
-        return load_scores(self.out, parts).merge(index, on="image_id")
+        return load_scores(self.out, parts_of(self.out)).merge(index, on="image_id")
 
     def table(self, **view: Any) -> str:
         """The table as text; `view`: fields of `iarbench.results.view.View`, such as `details=True`, `fpr=0.05`."""

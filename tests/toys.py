@@ -15,6 +15,7 @@ from iarbench.cli import main
 from iarbench.images.image_set import ImageSet
 from iarbench.images.record import ImageRecord
 from iarbench.results.compute import load_scores, read_rows
+from iarbench.results.seal import parts_of
 from iarbench.testing import toy_records, write_toy_family
 
 OFFSETS = {"toy-a": 0, "toy-b": 25}
@@ -106,7 +107,7 @@ KEY = ["detector", "score_name", "target", "encoder", "attack", "image_id"]
 
 def scores(root: Path) -> pd.Series:
     """All scores of a finished run, by what they are of."""
-    frame = load_scores(root, (root / "parts.txt").read_text().splitlines())
+    frame = load_scores(root, parts_of(root))
     return frame.set_index(KEY)["score"].sort_index()
 
 

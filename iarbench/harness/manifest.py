@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -28,7 +29,7 @@ PACKAGES = ("torch", "numpy", "pillow", "albumentations", "pyarrow", "pandas", "
 SEEDS = "attacks: sha256(attack name, attack version, image_id); bootstrap: hash of the row's identity; no other seed"
 
 
-MANIFEST_SCHEMA: Literal[1] = 1
+MANIFEST_SCHEMA: Literal[2] = 2
 """Version of the fields of a manifest."""
 
 ANEW = "delete it and repeat the `iarbench run` command; the scores are used again"
@@ -75,7 +76,7 @@ class OneRun(_Part):
 class Manifest(_Part):
     """manifest.json of a run's folder."""
 
-    schema_version: Literal[1] = MANIFEST_SCHEMA
+    schema_version: Literal[2] = MANIFEST_SCHEMA
     status: Literal["running", "finished"]
     task: TaskRecord
     images: ImagesUsed
@@ -90,6 +91,15 @@ class Manifest(_Part):
     leak_checks: Areas = {}
     results_key: str | None = None
     """hash of all that the results follow from"""
+    files: dict[str, str] = {}
+    """SHA-256 of the files beside this one, by name"""
+    sha256: str = ""
+    """of all other fields of this file"""
+
+    def digest(self) -> str:
+        """SHA-256 of all fields but `sha256`."""
+        fields = self.model_dump(mode="json", exclude_none=True, exclude={"sha256"})
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read(root: Path) -> Manifest | None:
@@ -104,13 +114,16 @@ def read(root: Path) -> Manifest | None:
             raise UserError(f"{path} was written by a newer iarbench; upgrade this one, or choose another --out")
         if version != MANIFEST_SCHEMA:
             raise UserError(f"{path} was written by an older iarbench; {ANEW}")
-        return Manifest.model_validate(found)
+        manifest = Manifest.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{path} is damaged ({where}: {first['msg']}); {ANEW}") from None
     except (ValueError, AttributeError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}); {ANEW}") from None
+    if manifest.digest() != manifest.sha256:
+        raise UserError(f"{path} is not as it was written: it was changed or is damaged; {ANEW}")
+    return manifest
 
 
 def require_same_task(root: Path, plan: Plan) -> Manifest | None:
@@ -160,12 +173,19 @@ def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None, c
 
 def write(root: Path, manifest: Manifest) -> None:
     """Write the manifest, all or nothing."""
+    manifest = manifest.model_copy(update={"sha256": manifest.digest()})
     text = json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False)
     write_text(root / "manifest.json", text + "\n")
 
 
 def finished(
-    manifest: Manifest, seconds: float, settings: Settings, images_scored: int, leak_checks: Areas, results_key: str
+    manifest: Manifest,
+    seconds: float,
+    settings: Settings,
+    images_scored: int,
+    leak_checks: Areas,
+    results_key: str,
+    files: dict[str, str],
 ) -> Manifest:
     """The manifest with what is known at the end of its latest run."""
     now = {
@@ -182,7 +202,7 @@ def finished(
     if settings.device.startswith("cuda"):
         now["gpu_peak_memory_mib"] = round(sys.modules["torch"].cuda.max_memory_allocated() / 2**20)
     runs = (*manifest.runs[:-1], manifest.runs[-1].model_copy(update=now))
-    end = {"status": "finished", "runs": runs, "leak_checks": leak_checks, "results_key": results_key}
+    end = {"status": "finished", "runs": runs, "leak_checks": leak_checks, "results_key": results_key, "files": files}
     return manifest.model_copy(update=end)
 
 

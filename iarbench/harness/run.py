@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from iarbench import __version__
 from iarbench.content import images_path
 from iarbench.errors import UserError
-from iarbench.files import write_atomically, write_text
+from iarbench.files import write_atomically
 from iarbench.harness import manifest as manifests
 from iarbench.harness.leak_checks import Areas, check_leaks
 from iarbench.harness.learn import learn, with_learnt
@@ -25,8 +25,8 @@ from iarbench.harness.store import remove_leftovers
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.progress import Progress, duration
+from iarbench.results import seal
 from iarbench.results.rows import ROW_SCHEMA
-from iarbench.specs import read_text
 from iarbench.task import Task
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def run(
         UserError: `root` holds something else, or images, weights or the device cannot be used.
     """
     before = manifests.require_same_task(root, plan)
+    if before:
+        _forget_damaged(root, before)
     plan = with_learnt(plan, root)
     missing = plan.missing(root)
     if before and not missing and _is_whole(root, before, plan):
@@ -93,7 +95,15 @@ def run(
     settings = _execute(missing, plan, root, settings, progress) if missing else settings
     outcome = _conclude(plan, root)
     seconds = time.monotonic() - began
-    end = manifests.finished(manifest, seconds, settings, _count(missing), outcome.leak_checks, _results_key(plan))
+    end = manifests.finished(
+        manifest,
+        seconds,
+        settings,
+        _count(missing),
+        outcome.leak_checks,
+        _results_key(plan),
+        seal.digests(root, RESULTS),
+    )
     manifests.write(root, end)
     return outcome
 
@@ -133,7 +143,7 @@ def recompute(root: Path) -> Outcome:
     """The results of a finished run, computed anew from its stored scores; nothing is written.
 
     Raises:
-        UserError: `root` is not a finished run.
+        UserError: `root` is not a finished run, or a file of it is not as it was written.
     """
     from iarbench.results.compute import compute_rows, load_index, load_scores
 
@@ -142,11 +152,13 @@ def recompute(root: Path) -> Outcome:
         raise UserError(f"{root}: no run here; give the folder that `iarbench run --out` wrote")
     if manifest.status != "finished":
         raise UserError(f"{root}: the run is not finished; repeat it: {manifest.runs[-1].command}")
+    again = f"repeat the run, which writes it anew: {manifest.runs[-1].command}"
     if lacking := [name for name in RESULTS[:2] if not (root / name).is_file()]:
-        raise UserError(f"{root} lacks {lacking[0]}; repeat the run, which writes it anew: {manifest.runs[-1].command}")
+        raise UserError(f"{root} lacks {lacking[0]}; {again}")
+    if changed := _changed(root, manifest, RESULTS[:2]) or seal.damaged_parts(root):
+        raise UserError(f"{root / changed[0]} is damaged: it is not as the run wrote it; {again}")
     task = Task.restore(manifest.task)
-    parts = read_text(root / "parts.txt").splitlines()
-    rows = compute_rows(load_scores(root, parts), load_index(root), task.result_task())
+    rows = compute_rows(load_scores(root, seal.parts_of(root)), load_index(root), task.result_task())
     return Outcome(task, rows, manifest.leak_checks)
 
 
@@ -169,7 +181,7 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     parts = [part.path for part in plan.parts]
     index = pa.Table.from_pandas(plan.index, preserve_index=False)
     write_atomically(root / "images.parquet", lambda file: pq.write_table(index, file))
-    write_text(root / "parts.txt", "\n".join(parts) + "\n")
+    seal.write_parts(root, parts)
     rows = compute_rows(load_scores(root, parts), plan.index, plan.task.result_task())
     write_rows(rows, root / "results.jsonl")
     picture = root / ".results.png"
@@ -187,7 +199,19 @@ def _stored(task: Task, root: Path, manifest: Manifest) -> Outcome:
 def _is_whole(root: Path, manifest: Manifest, plan: Plan) -> bool:
     """Whether everything that a run leaves is there and follows from this plan."""
     current = manifest.status == "finished" and manifest.results_key == _results_key(plan)
-    return current and all((root / name).is_file() for name in RESULTS)
+    return current and not _changed(root, manifest, RESULTS)
+
+
+def _changed(root: Path, manifest: Manifest, names: Iterable[str]) -> list[str]:
+    """Those of the files that are not as the run wrote them, or not there."""
+    return [name for name in names if seal.digest(root / name) != manifest.files.get(name)]
+
+
+def _forget_damaged(root: Path, manifest: Manifest) -> None:
+    """Delete the parts of scores that are not as they were written, so that they are computed again."""
+    if manifest.files and not _changed(root, manifest, [seal.PARTS]):
+        for part in seal.damaged_parts(root):
+            (root / part).unlink(missing_ok=True)
 
 
 def _count(jobs: Sequence[Job]) -> int:

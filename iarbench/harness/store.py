@@ -100,7 +100,10 @@ def is_stored(root: Path, part: Part) -> bool:
         about = json.loads((table.schema.metadata or {})[b"iarbench"])
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return False
-    if about.get("key") != part.key or table.schema.names != _SCHEMA.names or not table.num_rows:
+    told = json.loads(json.dumps(part.identity))  # lists for tuples, as they are read
+    if about.get("key") != part.key or any(about.get(name) != value for name, value in told.items()):
+        return False
+    if table.schema.names != _SCHEMA.names or not table.num_rows:
         return False
     names = dict.fromkeys(table.column("score_name").to_pylist())
     return (

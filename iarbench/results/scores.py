@@ -89,7 +89,7 @@ def load_index(run: Path) -> pd.DataFrame:
 
 def _read_table(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path} ({reason}); {ANEW}") from error

@@ -15,6 +15,7 @@ import pytest
 from toys import Toys, auroc, records, run, scores
 
 from iarbench.cli import main
+from iarbench.harness import manifest as manifests
 from iarbench.images.image_set import ImageSet
 from iarbench.results.rows import Row, read_rows
 
@@ -219,8 +220,9 @@ def test_a_dry_run_tells_and_does_nothing(
 def test_an_unfinished_run_has_no_report(toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "o"
     run(toy_family, out, "--limit", "2", "--detector", "quantloss", "--attack", "none")
-    manifest = json.loads((out / "manifest.json").read_text())
-    (out / "manifest.json").write_text(json.dumps(manifest | {"status": "running"}))
+    finished = manifests.read(out)
+    assert finished is not None
+    manifests.write(out, finished.model_copy(update={"status": "running"}))
     assert main(["report", str(out)]) == 2
     assert f"{out}: the run is not finished; repeat it: iarbench" in capsys.readouterr().err
 
@@ -231,7 +233,7 @@ def test_an_unfinished_run_has_no_report(toy_family: Toys, tmp_path: Path, capsy
         ("{", "manifest.json is damaged (Expecting"),
         ("[]", "manifest.json is damaged ('list' object"),
         ('{"status": "finished"}', "manifest.json was written by an older iarbench"),
-        ('{"schema_version": 1, "status": "done"}', "manifest.json is damaged (status: Input should be"),
+        ('{"schema_version": 2, "status": "done"}', "manifest.json is damaged (status: Input should be"),
         ('{"schema_version": 9}', "manifest.json was written by a newer iarbench; upgrade this one, or choose"),
     ],
 )

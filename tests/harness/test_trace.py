@@ -14,6 +14,7 @@ from iarbench.content import calibration_path
 from iarbench.harness.plan import Settings
 from iarbench.harness.trace import make_tracer
 from iarbench.results.scores import load_scores
+from iarbench.results.seal import parts_of
 from iarbench.task import Task
 from iarbench.testing import toy_images
 
@@ -102,7 +103,7 @@ def test_packaged_calibration_scores_recompute(target: str, tmp_path: Path) -> N
     assert main([*args, "--limit", "8", "--out", str(tmp_path), "--quiet"]) == 0
     parts = calibration_path() / "scores" / "quantloss" / target
     shipped = pd.concat(pd.read_parquet(path) for path in parts.rglob("*.parquet"))
-    both = load_scores(tmp_path, (tmp_path / "parts.txt").read_text().splitlines()).query("attack == 'none'")
+    both = load_scores(tmp_path, parts_of(tmp_path)).query("attack == 'none'")
     both = both.merge(shipped, on=["image_id", "score_name"], suffixes=("", "_shipped"))
     assert len(both) > 100
     assert ((both["score"] / both["score_shipped"] - 1).abs() > 1e-4).mean() <= 0.1
