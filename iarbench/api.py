@@ -160,7 +160,7 @@ def load_target(
 
     Args:
         name: a generator of `iarbench ls generators`.
-        encoder: original, inverse or inverse-aug; by default inverse where there is one.
+        encoder: one of those that `iarbench ls generators` shows; by default inverse where there is one.
         device: auto, cpu, cuda, cuda:N or mps.
         weights: folder to look for weight files in first.
 

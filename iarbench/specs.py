@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from iarbench.errors import UserError
+from iarbench.models.variants import check_encoder
 from iarbench.registry import did_you_mean
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -71,7 +72,8 @@ class TaskSpec(BaseModel):
     attacked: Attacked = "both"
     """who is attacked: both sides, members only (removal) or non-members only (spoofing)"""
     detectors: Names
-    encoders: tuple[Literal["original", "inverse", "inverse-aug"], ...] = Field(("original",), min_length=1)
+    encoders: Names = ("original",)
+    """of `iarbench ls generators`"""
     fpr: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.01,)
     """nominal false-positive rates, as fractions; the first one is the one to compare detectors at"""
     primary: Literal["tpr_at_fpr", "auroc"] = "tpr_at_fpr"
@@ -127,9 +129,15 @@ def check_task(data: dict[Any, Any], where: str) -> TaskSpec:
     if strange := [key for key in data if key not in TaskSpec.model_fields]:
         raise UserError(f"{where}: {did_you_mean('key', str(strange[0]), TaskSpec.model_fields)}")
     try:
-        return TaskSpec.model_validate(data)
+        spec = TaskSpec.model_validate(data)
     except ValidationError as error:
         raise UserError(f"{where}: {_what_is_wrong(error)}") from None
+    for name in spec.encoders:
+        try:
+            check_encoder(name)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+    return spec
 
 
 def _what_is_wrong(error: ValidationError) -> str:

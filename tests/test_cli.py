@@ -82,7 +82,7 @@ def test_ls_names_everything_there_is(toy_family: Toys, capsys: pytest.CaptureFi
         (["run", "--task", "TOYS", "--target", "toy-aa"], "unknown generator 'toy-aa': did you mean 'toy-a'"),
         (["run", "--task", "TOYS", "--detector", "quantlos"], "unknown detector 'quantlos': did you mean"),
         (["run", "--task", "TOYS", "--attack", "jpeg500"], "attack 'jpeg500'"),
-        (["run", "--task", "TOYS", "--encoder", "inverted"], "command line: key 'encoders.0'"),
+        (["run", "--task", "TOYS", "--encoder", "inverted"], "command line: unknown encoder 'inverted'"),
         (["run", "--task", "TOYS", "--images", "nowhere"], "unknown image set 'nowhere'"),
         (["run", "--task", "TOYS", "--weights", "nowhere"], "--weights nowhere: there is no such folder"),
         (["report", "nowhere"], "nowhere: no run here"),

@@ -51,7 +51,7 @@ def test_clean_scores_are_added_where_one_side_stays_clean() -> None:
 
 
 def test_a_value_from_the_command_line_is_checked_like_the_file() -> None:
-    with pytest.raises(UserError, match=r"command line: key 'encoders.0'"):
+    with pytest.raises(UserError, match="command line: unknown encoder 'reverse': did you mean 'inverse'"):
         task(encoders=["reverse"])
     assert task(detectors=[]).spec.detectors == ("quantloss",)
 

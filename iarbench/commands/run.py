@@ -38,7 +38,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     for name, example in examples.items():
         help = f"in place of the {name}s of the task, such as {example}"
         parser.add_argument(f"--{name}", action="append", metavar="NAME", help=help)
-    parser.add_argument("--encoder", action="append", metavar="NAME", help="original, inverse or inverse-aug")
+    parser.add_argument(
+        "--encoder", action="append", metavar="NAME", help="of `iarbench ls generators`, such as inverse"
+    )
     help = "nominal false-positive rate, such as 0.05; the first one given is shown"
     parser.add_argument("--fpr", action="append", type=options.rate, metavar="RATE", help=help)
     parser.add_argument("--attacked", choices=["both", "members", "nonmembers"], help="the side that attacks act on")

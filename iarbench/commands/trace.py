@@ -32,7 +32,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--task", default="mini", help="whose targets and calibration images; default: mini")
     parser.add_argument("--target", action="append", metavar="NAME", help="only these generators")
     parser.add_argument("--detector", default="quantloss", metavar="NAME", help="default: quantloss")
-    parser.add_argument("--encoder", choices=["original", "inverse", "inverse-aug"], help="default: inverse if there")
+    parser.add_argument("--encoder", metavar="NAME", help="of `iarbench ls generators`; default: inverse if there")
     parser.add_argument("--alpha", type=options.rate, default=0.05, help="chance of naming any generator wrongly")
     options.add_compute(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object per image")

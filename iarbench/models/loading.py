@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from iarbench.errors import UserError
 from iarbench.evidence import Target
 from iarbench.generator import Generator
 from iarbench.models import variants
-from iarbench.models.variants import Variant
+from iarbench.models.variants import ORIGINAL, Variant, WeightFile
 from iarbench.models.weights import encoders, locate, weights_hash
 from iarbench.nn.checkpoint import load_released, read_state
 from iarbench.tokenizer import Tokenizer
@@ -68,36 +68,57 @@ def _described(variant: Variant, part: str) -> Iterator[None]:
         raise UserError(f"{variant.name}: no {part} can be built as its description says ({first})") from error
 
 
-def load_tokenizer(variant: Variant, encoder: str = "original", weights_dir: Path | None = None) -> Tokenizer:
+def load_tokenizer(variant: Variant, encoder: str = ORIGINAL, weights_dir: Path | None = None) -> Tokenizer:
     """The tokenizer in float32 evaluation mode, with the ``original`` or a fine-tuned encoder."""
     if encoder not in (known := encoders(variant, weights_dir)):
         raise UserError(f"{variant.name} has no {encoder!r} encoder; it has: {', '.join(known)}")
     tokenizer = build_tokenizer(variant)
     _fill(tokenizer, variant, "tokenizer", weights_dir)
-    if encoder != "original":
-        load_inverse(tokenizer, locate(variant, encoder, weights_dir))
+    if encoder != ORIGINAL:
+        path, file = locate(variant, encoder, weights_dir), variant.files.get(encoder, WeightFile())
+        state = read_state(path, file.wrappers)
+        if file.added_to:
+            add_encoder(tokenizer, state, file.added_to, str(path))
+        else:
+            replace_encoder(tokenizer, state, str(path))
     return tokenizer.float().eval().requires_grad_(False)
 
 
-def load_inverse(tokenizer: Tokenizer, path: Path) -> None:
-    """Replace the modules that inverse fine-tuning trains.
+def replace_encoder(tokenizer: Tokenizer, state: dict[str, Tensor], origin: str) -> None:
+    """Replace the modules that inverse fine-tuning trains by the tensors of a file, ``origin``.
 
     Accepts our files (``encoder.conv_in.weight``) and published ones (``module0.conv_in.weight``, numbered in the
-    order of ``inverse_modules``).
+    order of ``inverse_modules``). Raises UserError unless every tensor finds its place and every place its tensor.
     """
-    state = read_state(path)
     names = tokenizer.inverse_modules
     for i, name in enumerate(names):
         state = {
             k.replace(f"module{i}.", f"{name}.", 1) if k.startswith(f"module{i}.") else k: v for k, v in state.items()
         }
     frozen = {k: v for k, v in tokenizer.state_dict().items() if k.split(".")[0] not in names}
-    load_released(tokenizer, {**frozen, **state}, str(path))
+    load_released(tokenizer, {**frozen, **state}, origin)
+
+
+def add_encoder(tokenizer: Tokenizer, delta: dict[str, Tensor], module: str, origin: str) -> None:
+    """Add the tensors of a file, ``origin``, to those of one module of the tokenizer, under the names inside it.
+
+    So WMAR publishes its encoders (README of facebookresearch/wmar, "Deltas of Finetuned Tokenizers"). Its own loader
+    ignores names that the model lacks; here every tensor must find its place and every place its tensor. Raises
+    UserError otherwise, or for values that are not finite.
+    """
+    inside = f"{module}."
+    original = {k: v for k, v in tokenizer.state_dict().items() if k.startswith(inside)}
+    state = {k: v for k, v in tokenizer.state_dict().items() if k not in original}
+    for name, value in delta.items():
+        own = original.get(inside + name)
+        fits = own is not None and own.shape == value.shape and value.is_floating_point()
+        state[inside + name] = own + value.float() if own is not None and fits else value
+    load_released(tokenizer, state, origin)
 
 
 def load_target(
     name: str,
-    encoder: str = "original",
+    encoder: str = ORIGINAL,
     device: str = "cpu",
     weights_dir: Path | None = None,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
@@ -10,16 +11,22 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from iarbench.errors import UserError
+from iarbench.evidence import NO_ENCODER
 from iarbench.registry import did_you_mean
 from iarbench.user_code import is_file_reference, one_line_errors
 
 #: several times as fast as the Python one, where libyaml is there
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-ENCODERS = ("original", "inverse", "inverse-aug")
+ORIGINAL = "original"
+FINE_TUNED = ("inverse", "inverse-aug")
+"""Encoders that ``iarbench finetune`` makes: plain, and trained on attacked images."""
+PARTS = ("tokenizer", "transformer")
+"""Weight files that are no encoder; every other one of a description is."""
+_ENCODER_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*", re.ASCII)
 
 
 class WeightFile(BaseModel):
@@ -40,6 +47,9 @@ class WeightFile(BaseModel):
     sha256: str | None = None
     size: str | None = None
     """about how large it is, for the message when it cannot be fetched"""
+    added_to: str | None = None
+    """for an encoder published as a difference: the module of the tokenizer whose tensors it is added to, under the
+    names that they have inside that module"""
 
     @property
     def name(self) -> str:
@@ -63,6 +73,7 @@ class Variant(BaseModel):
     tokenizer: dict[str, Any]
     transformer: dict[str, Any]
     files: dict[str, WeightFile]
+    """``tokenizer``, ``transformer``, and encoders by their names"""
     sampling: dict[str, dict[str, Any]]
     """named sampling settings; ``default`` is used unless another is asked for"""
     sampling_precision: Literal["float32", "float64"] = "float32"
@@ -80,6 +91,14 @@ class Variant(BaseModel):
     licence: str
     citation: str
     card: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("files")
+    @classmethod
+    def _encoders_have_names(cls, files: dict[str, WeightFile]) -> dict[str, WeightFile]:
+        for name in files:
+            if name in (ORIGINAL, NO_ENCODER) or not _ENCODER_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name for an encoder: use a-z, 0-9, '.' and '-', not {ORIGINAL!r}")
+        return files
 
     def with_code_found(self) -> Variant:
         """Itself, with a file that holds its code told in full: it is found from the folder of the YAML."""
@@ -174,6 +193,18 @@ def variants_of(description: Any, folder: Path, origin: str) -> list[Variant]:
 def names() -> list[str]:
     """Every known generator, in alphabetical order."""
     return sorted(_all().variants)
+
+
+def encoder_names() -> list[str]:
+    """Every encoder that some generator has or can be given, the usual ones first."""
+    described = [part for name in names() for part in get(name).files if part not in PARTS]
+    return list(dict.fromkeys([ORIGINAL, *FINE_TUNED, *described]))
+
+
+def check_encoder(name: str) -> None:
+    """Raises UserError for an encoder that no generator can have."""
+    if name not in (known := encoder_names()):
+        raise UserError(did_you_mean("encoder", name, known))
 
 
 def problems() -> dict[str, str]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from iarbench.errors import UserError
 from iarbench.hub import HubError, fetch_file
-from iarbench.models.variants import ENCODERS, Variant, WeightFile
+from iarbench.models.variants import ORIGINAL, Variant, WeightFile, encoder_names
 
 
 def locate(variant: Variant, part: str, weights_dir: Path | None = None) -> Path:
-    """The local path of one part ("tokenizer", "transformer", "inverse", "inverse-aug") of a variant.
+    """The local path of one part of a variant: "tokenizer", "transformer" or the name of an encoder.
 
     Looks in ``weights_dir`` (for the released file name, or for what ``iarbench finetune`` writes), then beside the
     YAML, then in the Hugging Face cache, and downloads last (resumed and verified by huggingface_hub;
@@ -37,8 +37,8 @@ def encoders(variant: Variant, weights_dir: Path | None = None) -> tuple[str, ..
     """The encoders a variant can be scored with: those in its description, and fine-tuned ones in ``weights_dir``."""
     return tuple(
         name
-        for name in ENCODERS
-        if name == "original"
+        for name in encoder_names()
+        if name == ORIGINAL
         or name in variant.files
         or (weights_dir is not None and (weights_dir / f"{variant.name}-{name}.safetensors").is_file())
     )
@@ -48,7 +48,7 @@ def weights_hash(variant: Variant, encoder: str, weights_dir: Path | None = None
     """SHA-256 identity of the weights that a score depends on: the tokenizer's file, that of a fine-tuned encoder and,
     for scores that read it, that of the ``transformer``.
     """
-    parts = ["tokenizer"] if encoder == "original" else ["tokenizer", encoder]
+    parts = ["tokenizer"] if encoder == ORIGINAL else ["tokenizer", encoder]
     parts += ["transformer"] if transformer else []
     digests = [_digest(variant, part, weights_dir) for part in parts]
     return hashlib.sha256("\n".join([encoder, *digests]).encode()).hexdigest()
