@@ -212,6 +212,20 @@ def test_a_trained_folder_is_a_generator(parquet: Path, tmp_path: Path, monkeypa
         variants._all.cache_clear()
 
 
+def test_an_encoder_learns_from_tokens_of_pictures_alone(parquet: Path, tmp_path: Path) -> None:
+    """Nothing is sampled; the first `--count` pictures count; its file is an encoder like any other."""
+    words = ["finetune", "--generator", "rar-mini", "--tokens-of", str(parquet), "--count", "6", "--threads", "1"]
+    assert main([*words, "--epochs", "1", "--batch-size", "2", "--out", str(tmp_path / "out")]) == 0
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [
+        "checkpoints",
+        "rar-mini-inverse.safetensors",
+    ]
+    state = torch.load(tmp_path / "out" / "checkpoints" / "rar-mini-inverse.pt", weights_only=True)
+    assert "'images': 6" in str(state)
+    target = load_target("rar-mini", "inverse", weights_dir=tmp_path / "out")
+    assert target.weights_hash != load_target("rar-mini", "inverse").weights_hash
+
+
 def test_a_warm_start_begins_with_the_weights_of_like(parquet: Path, tmp_path: Path) -> None:
     def distance(*flag: str) -> float:
         """Of the decoder after one batch from that of var-mini, in standard deviations of its weights."""
