@@ -1,4 +1,4 @@
-"""Scores the packaged set's non-members for `iarbench trace`, so that its first answer takes seconds.
+"""Scores the packaged set's non-members and the minis' own images for `iarbench trace`: its first answer takes seconds.
 
     python tools/build_calibration.py
 
@@ -21,7 +21,7 @@ def main() -> None:
     """Write the scores anew."""
     shutil.rmtree(calibration_path(), ignore_errors=True)
     task = Task.load("mini").narrowed(detectors=["quantloss"])
-    make_tracer(task, None, ALPHA, calibration_path(), Settings(device="cpu"))
+    make_tracer(task, None, ALPHA, calibration_path(), Settings(device="cpu"), members=True)
 
 
 if __name__ == "__main__":

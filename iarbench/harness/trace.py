@@ -1,36 +1,30 @@
-"""Tracing single images: their scores by every target against the scores of non-members.
+"""Tracing images: their scores by every target against the scores of known images.
 
 Images of all splits calibrate: nothing of the set is evaluated here, and an answer at a small error over many targets
-needs many. As in results, the images of all other generators are one set.
+needs many. As in results, the images of all other generators are one set for the answer about one image; for what many
+images say together each is a set of its own, since a folder may hold one generator's images alone.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import numpy as np
 
-from iarbench.content import calibration_path
 from iarbench.detector import Detector, tells_siblings
-from iarbench.errors import UserError
 from iarbench.evidence import Evidence
-from iarbench.files import write_atomically
+from iarbench.harness.known_scores import KnownScores, plan_known, read_known, take_shipped
 from iarbench.harness.learn import learn
-from iarbench.harness.plan import Plan, Settings, make_plan, together
-from iarbench.harness.store import is_stored
-from iarbench.images.decode import decode_rgb
+from iarbench.harness.plan import Settings, together
 from iarbench.images.image_set import ImageSet
 from iarbench.images.preprocess import Preprocess
-from iarbench.models import variants
-from iarbench.models.weights import encoders
 from iarbench.progress import Progress
-from iarbench.results.compute import load_scores
-from iarbench.results.rows import CLEAN
-from iarbench.stats.attribution import Attribution, attribute
+from iarbench.stats.attribution import Attribution, attribute, holm
+from iarbench.stats.set_level import SetVerdict, judge
 from iarbench.task import Task
 
 if TYPE_CHECKING:
@@ -41,68 +35,101 @@ if TYPE_CHECKING:
     from iarbench.harness.isolate import Isolated
 
 
+class Picture(NamedTuple):
+    """A picture to trace, in RGB."""
+
+    path: str
+    image: Image.Image
+
+
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The answer for one file; `note` says what was done to it first, "" if nothing."""
+    """The answer for one file, the score by every target that it rests on, and what was done to the file first ("" if
+    nothing)."""
 
     path: str
     answer: Attribution
+    scores: Mapping[str, float]
     note: str
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """What many images say about one target, or about a family that cannot be told apart. `p_adjusted`: that of "none
+    is from it", after Holm's correction over all of them."""
+
+    name: str
+    verdict: SetVerdict
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tracer:
-    """Targets ready to judge images, each with the calibration scores of its non-members by set."""
+    """Targets ready to judge images, each with its scores of known images."""
 
     targets: tuple[Target, ...]
     detectors: Mapping[str, Ours | Isolated]
     """Target -> the detector at work on it."""
-    calibration: Mapping[str, Mapping[str, np.ndarray]]
+    known: Mapping[str, KnownScores]
     families: Mapping[str, str]
     alpha: float
     settings: Settings
 
-    def trace(self, path: str) -> Traced:
-        """Attribute one file. Raises UserError when it cannot be read or decoded."""
-        image = _read(path)
-        return Traced(path, self.attribute(self._scores(image)), self._note(image))
+    def trace(self, pictures: Sequence[Picture]) -> list[Traced]:
+        """Attribute every picture; none changes the answer for another."""
+        from iarbench.harness.execute import exact_threads
+
+        if not pictures:
+            return []
+        with exact_threads(self.settings):
+            columns = self._scored([picture.image for picture in pictures])
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return [
+            Traced(picture.path, self.attribute(row), row, self._note(picture.image))
+            for picture, row in zip(pictures, rows, strict=True)
+        ]
 
     def attribute(self, scores: Mapping[str, float]) -> Attribution:
         """The answer for one score a target. Raises UserError when the calibration set is too small for `alpha`."""
-        return attribute(scores, self.calibration, families=self.families, alpha=self.alpha)
+        calibration = {target: known.sets for target, known in self.known.items()}
+        return attribute(scores, calibration, families=self.families, alpha=self.alpha)
 
-    def _scores(self, image: Image.Image) -> dict[str, float]:
-        """Target -> score; targets with one tokenizer share its passes."""
-        from iarbench.harness.execute import exact_threads
+    def together(self, found: Sequence[Traced]) -> list[Together]:
+        """What images say together, in an order that does not depend on their scores; the most likely target first."""
+        verdicts: dict[str, SetVerdict] = {}
+        for target, known in self.known.items():
+            family = self.families.get(target, target)
+            if family not in verdicts:
+                scores = [traced.scores[target] for traced in found]
+                verdicts[family] = judge(scores, list(known.members.values()), list(known.sources.values()))
+        adjusted = holm({name: verdict.p_anytime for name, verdict in verdicts.items()})
+        answers = [Together(name, verdict, adjusted[name]) for name, verdict in verdicts.items()]
+        return sorted(answers, key=lambda answer: (-answer.verdict.log10_e, answer.name))
 
-        with exact_threads(self.settings):
-            return self._scored(image)
-
-    def _scored(self, image: Image.Image) -> dict[str, float]:
-        from iarbench.harness.execute import Ours
-
-        evidence: dict[int, Evidence] = {}
-        scores = {}
-        for target in self.targets:
-            tokenizer = id(target.tokenizer)
-            if tokenizer not in evidence:
-                evidence[tokenizer] = self._evidence(target, image)
-            detector, seen = self.detectors[target.name], evidence[tokenizer]
-            if isinstance(detector, Ours):
-                scored = detector.score(seen, target)
-            else:
-                scored = detector.score(seen.images[:1], self.settings.precision)
-            scores[target.name] = next(iter(scored.scores.values()))[0]
-        return scores
-
-    def _evidence(self, target: Target, image: Image.Image) -> Evidence:
+    def _scored(self, images: Sequence[Image.Image]) -> dict[str, list[float]]:
+        """Target -> scores; targets with one tokenizer share its passes."""
         from iarbench.harness.execute import pieces, to_images
 
-        if image.size != (target.image_size, target.image_size):
-            image = Preprocess(target.image_size).image(image)
-        ((piece, _),) = pieces(np.array(image)[None], self.settings, target.image_size)
-        images = to_images(piece, self.settings.device)
-        return Evidence(target, images, precision=self.settings.precision)
+        scores: dict[str, list[float]] = {target.name: [] for target in self.targets}
+        for same in _sharing(self.targets):
+            size = same[0].image_size
+            pixels = np.stack([np.asarray(_sized(image, size)) for image in images])
+            for piece, count in pieces(pixels, self.settings, size):
+                batch = to_images(piece, self.settings.device)
+                evidence = Evidence(same[0], batch, precision=self.settings.precision)
+                for target in same:
+                    scores[target.name] += self._by(target, evidence, count)[:count]
+        return scores
+
+    def _by(self, target: Target, evidence: Evidence, count: int) -> list[float]:
+        from iarbench.harness.execute import Ours
+
+        detector = self.detectors[target.name]
+        if isinstance(detector, Ours):
+            scored = detector.score(evidence, target)
+        else:
+            scored = detector.score(evidence.images[:count], self.settings.precision)
+        return next(iter(scored.scores.values()))
 
     def _note(self, image: Image.Image) -> str:
         sizes = sorted({target.image_size for target in self.targets if image.size != (target.image_size,) * 2})
@@ -119,11 +146,14 @@ def make_tracer(
     cache: Path,
     settings: Settings,
     progress: TextIO | None = sys.stderr,
+    *,
+    members: bool = False,
 ) -> Tracer:
     """Load the targets of a task and score its non-members, unless `cache` or the package has their scores.
 
     `task`: narrowed to one detector. `encoder`: None takes `inverse` where a target has it. `alpha`: chance of naming
-    any generator for an image of none.
+    any generator for an image of none. `members`: score the targets' own images as well, from which `Tracer.together`
+    knows how many of them are found.
 
     Raises:
         UserError: as `iarbench.harness.run.run`; or too few calibration images for `alpha`.
@@ -134,8 +164,9 @@ def make_tracer(
 
     settings = decide(settings)
     images = ImageSet.open(images_path(task.spec.images))
-    plans = [learn(_plan(task, one, encoder, images, settings), cache, settings) for one in task.spec.targets]
-    _take_shipped(plans, cache)
+    planned = [plan_known(task, target, encoder, images, settings, members) for target in task.spec.targets]
+    plans = [learn(plan, cache, settings) for plan in planned]
+    take_shipped(plans, cache)
     todo = together(job for plan in plans for job in plan.missing(cache))
     if todo:
         with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:
@@ -146,47 +177,13 @@ def make_tracer(
     tracer = Tracer(
         targets=tuple(target_of(cell, targets) for cell in cells),
         detectors={cell.variant.name: at_work(cell, targets, learnt) for cell in cells},
-        calibration={plan.task.spec.targets[0]: _calibration(plan, cache) for plan in plans},
+        known={plan.task.spec.targets[0]: read_known(plan, cache) for plan in plans},
         families=_families(task, cells[0].detector.kind),
         alpha=alpha,
         settings=settings,
     )
     tracer.attribute({target.name: 0.0 for target in tracer.targets})  # too few images: say so once, before any file
     return tracer
-
-
-def _take_shipped(plans: Iterable[Plan], cache: Path) -> None:
-    """Copy to `cache` the scores that come with the package, where they are those of exactly these parts."""
-    shipped = calibration_path()
-    for part in (part for plan in plans for part in plan.parts):
-        if not is_stored(cache, part) and is_stored(shipped, part):
-            data = (shipped / part.path).read_bytes()
-            write_atomically(cache / part.path, lambda file, data=data: file.write(data))  # type: ignore[misc]
-
-
-def _plan(task: Task, target: str, encoder: str | None, images: ImageSet, settings: Settings) -> Plan:
-    known = encoders(variants.get(target), settings.weights_dir)
-    chosen = encoder or ("inverse" if "inverse" in known else "original")
-    one = task.narrowed(targets=[target], encoders=[chosen], attacks=[CLEAN])
-    plan = make_plan(one, images, task.spec.images, replace(settings, limit=None))
-    # its own images calibrate nothing
-    plan = replace(plan, jobs=tuple(job for job in plan.jobs if job.chunk.source != target))
-    if not plan.jobs:
-        raise UserError(f"{task.spec.images} holds no non-members for {target}; see `iarbench images info`")
-    return plan
-
-
-def _calibration(plan: Plan, cache: Path) -> dict[str, np.ndarray]:
-    """Scores of the parts of `pooled`: each pooled set of real images, and all other generators' images together."""
-    scores = load_scores(cache, [part.path for part in plan.parts])
-    first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
-    joined = first.merge(plan.index[["image_id", "source"]], on="image_id")
-    tells = tells_siblings(plan.jobs[0].cells[0].detector.kind)
-    target, task = plan.task.spec.targets[0], plan.task.result_task()
-    sets = task.nonmember_sets(target, tells_siblings=tells)
-    named = {name: sources for name in task.pools(target, tells_siblings=tells) for sources in sets[name]}
-    found = {name: joined.loc[joined["source"].isin(sources), "score"].to_numpy() for name, sources in named.items()}
-    return {name: values for name, values in found.items() if len(values)}
 
 
 def _families(task: Task, kind: type[Detector]) -> dict[str, str]:
@@ -196,9 +193,13 @@ def _families(task: Task, kind: type[Detector]) -> dict[str, str]:
     return {name: " or ".join(sorted({name, *task.siblings.get(name, ())})) for name in task.generators}
 
 
-def _read(path: str) -> Image.Image:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    return decode_rgb(data, path)
+def _sharing(targets: Sequence[Target]) -> list[list[Target]]:
+    """The targets, those with one tokenizer together."""
+    found: dict[int, list[Target]] = {}
+    for target in targets:
+        found.setdefault(id(target.tokenizer), []).append(target)
+    return list(found.values())
+
+
+def _sized(image: Image.Image, size: int) -> Image.Image:
+    return image if image.size == (size, size) else Preprocess(size).image(image)

@@ -60,11 +60,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class SetVerdict:
-    """What `images` images say together. `log10_e`: decimal logarithm of the e-value against "none is a member";
-    `p_anytime` in (0, 1]: the inverse of the largest e-value on the way, a p-value that may be looked at any time."""
+    """What `images` images say together. `share` is None where no score of a member is known; `log10_e`: decimal
+    logarithm of the e-value against "none is a member"; `p_anytime` in (0, 1]: the inverse of the largest e-value on
+    the way, a p-value that may be looked at after any image."""
 
     images: int
-    share: Share
+    share: Share | None
     log10_e: float
     p_anytime: float
 
@@ -76,18 +77,18 @@ def judge(
 
     Args:
         scores: (n,) of the images in question.
-        members: known scores of images of the target, a (N,) for each source; siblings that score alike are sources.
+        members: known scores of images of the target, a (N,) for each source (it may be one of siblings that score
+            alike); without any there is no `share`.
         nonmembers: known scores of others, a (N,) for each set.
         fpr: as in `share`.
 
     Raises:
-        ScoreError: nothing to compare with, or scores that are not finite.
+        ScoreError: no images, nothing to compare with, or scores that are not finite.
     """
     x = _checked(scores)
     log_e = e_process(online_p_values(x, nonmembers))
-    highest = float(max(0.0, log_e.max(initial=0.0)))
-    last = float(log_e[-1]) if len(log_e) else 0.0
-    return SetVerdict(len(x), share(x, members, nonmembers, fpr), last / math.log(10), math.exp(-highest))
+    counted = share(x, members, nonmembers, fpr) if members else None
+    return SetVerdict(len(x), counted, float(log_e[-1]) / math.log(10), math.exp(-max(0.0, float(log_e.max()))))
 
 
 def online_p_values(scores: npt.ArrayLike, nonmembers: Sequence[FloatArray]) -> FloatArray:
@@ -96,7 +97,7 @@ def online_p_values(scores: npt.ArrayLike, nonmembers: Sequence[FloatArray]) -> 
     With a_s known scores of set s (N_s of them) and c earlier images that are at least as high:
     max over s of (1 + a_s + c) / (N_s + 1 + c).
     """
-    x = _checked(scores)
+    (x,) = _some([_checked(scores)], "images")
     known = [np.sort(_checked(values)) for values in _some(nonmembers, "non-members")]
     above = np.array([len(values) - np.searchsorted(values, x, side="left") for values in known])
     earlier = _earlier_at_least(x)
@@ -127,9 +128,9 @@ def share(
     members are flagged than is known, and only the lower end holds.
 
     Raises:
-        ScoreError: nothing to compare with, or scores that are not finite.
+        ScoreError: no images, nothing to compare with, or scores that are not finite.
     """
-    x = _checked(scores)
+    (x,) = _some([_checked(scores)], "images")
     known = [_checked(values) for values in _some(members, "members")]
     others = [_checked(values) for values in _some(nonmembers, "non-members")]
     threshold = max(_kth_largest(values, fpr) for values in others)
@@ -153,8 +154,6 @@ def share(
     false_rate = float(np.mean(misses / sizes_others))
     low = _first(n, lambda count: too_many(count) > TAIL)
     high = n - _first(n, lambda rest: too_few(n - rest) > TAIL)
-    if not n:
-        return Share(None, 0.0, 1.0, 0, threshold)
     value = (flagged / n - false_rate) / (tpr - false_rate) if tpr > false_rate else None
     clipped = None if value is None else min(max(value, low / n), max(high, low) / n)
     return Share(clipped, low / n, max(high, low) / n, flagged, threshold)
@@ -199,7 +198,7 @@ def _earlier_at_least(x: FloatArray) -> IntArray:
 
 def _some(groups: Sequence[FloatArray], what: str) -> Sequence[FloatArray]:
     if not groups or not all(len(values) for values in groups):
-        raise ScoreError(f"there are no scores of {what} to compare with")
+        raise ScoreError(f"there are no scores of {what}")
     return groups
 
 

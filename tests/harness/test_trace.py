@@ -36,12 +36,13 @@ def test_each_image_goes_to_its_generator_or_to_none(
     toy_family: Toys, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert trace(toy_family, "a.png", "b.png", "neither.png", "--json") == 0
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    *found, together = map(json.loads, capsys.readouterr().out.splitlines())
     assert [answer["decision"] for answer in found] == ["toy-a", "toy-b", "none of them"]
     best = found[0]["verdicts"][0]
     # the best score there can be among 50 non-members of a set, twice for Holm's two targets
     assert (best["p_value"], best["p_adjusted"]) == pytest.approx((1 / 51, 2 / 51))
     assert [answer["candidates"] for answer in found] == [["toy-a"], ["toy-b"], []]
+    assert together["images"] == 3
 
 
 def test_bad_files_are_named_and_the_others_go_on(
@@ -49,13 +50,91 @@ def test_bad_files_are_named_and_the_others_go_on(
 ) -> None:
     assert trace(toy_family, "bad.png", "a.png", "missing.png", "large.png") == 1
     out, err = capsys.readouterr()
-    header, first, second = out.splitlines()
-    assert header.split() == ["image", "answer", "p(toy-a)", "p(toy-b)"]
-    assert first.split()[:2] == ["a.png", "toy-a"]
+    header, first, second, *together = out.splitlines()
+    assert header.split() == ["image", "answer", "adjusted", "p", "most", "like"]
+    assert first.split() == ["a.png", "toy-a", "0.0392", "toy-a"]
+    assert together[1] == "2 images together"
     assert second.startswith("large.png  none of them")
     assert "error: bad.png: not an image" in err
     assert "error: missing.png: cannot be read (No such file or directory)" in err
     assert "note: large.png: resized from 40x40 to 16x16" in err
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Sixteen images of toy-a and as many that no toy made, beside what is no picture."""
+    inside = tmp_path / "folder" / "below"
+    inside.mkdir(parents=True)
+    for kind, offset in (("own", 0), ("other", None)):
+        for number, pixels in enumerate(toy_images(16, 78, offset)):
+            Image.fromarray(pixels).save(inside / f"{number:02}-{kind}.png")
+    (inside / "11-copy.png").write_bytes((inside / "11-own.png").read_bytes())
+    (inside / "00-broken.png").write_bytes(b"no image")
+    (inside / ".hidden.png").write_bytes(b"")
+    (tmp_path / "folder" / "notes.txt").write_text("text")
+    return tmp_path / "folder"
+
+
+def test_a_folder_has_a_line_per_image_and_one_per_target_about_all(
+    toy_family: Toys, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trace(toy_family, str(folder)) == 1
+    out, err = capsys.readouterr()
+    lines, together = (part.splitlines() for part in out.split("\n\n"))
+    assert len(lines) == 1 + 33
+    assert {line.split()[1] for line in lines[1:] if "own" in line or "copy" in line} == {"toy-a"}
+    assert together[0] == "32 images together"
+    assert together[2].split()[:3] == ["toy-a", "50.0", "%"]
+    assert together[2].split()[-1] == "yes"
+    assert together[3].split()[:3] == ["toy-b", "0.0", "%"]
+    assert together[3].endswith("not shown")
+    errors = [line for line in err.splitlines() if not line.startswith(("calibrating", "tracing"))]
+    assert errors[0] == f"note: {folder}: left out: 1 hidden; 1 not pictures, by their extension"
+    assert errors[1].startswith(f"error: {folder}/below/00-broken.png: not an image")
+    assert errors[2:] == ["note: 1 copies of other files count once in what all say together"]
+
+
+def test_what_all_say_together_is_one_more_object(
+    toy_family: Toys, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "below" / "00-broken.png").unlink()
+    args = ("--json", "--quiet", "--batch-size", "5")
+    assert trace(toy_family, str(folder / "below" / "03-own.png"), str(folder), *args) == 0
+    *images, together = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [Path(one["image"]).name for one in images[:3]] == ["03-own.png", "00-other.png", "00-own.png"]
+    assert (len(images), together["images"], together["alpha"]) == (33, 32, 0.2)
+    first, second = together["together"]
+    assert [first["name"], second["name"]] == ["toy-a", "toy-b"]
+    assert first["share"]["low"] <= 0.5 <= first["share"]["high"]
+    assert first["share"]["flagged"] == 16
+    assert first["log10_e"] > 2 > 0.7 > second["log10_e"]
+    assert first["p_adjusted"] == pytest.approx(2 * first["p_anytime"])
+
+
+def test_an_image_is_scored_alike_alone_and_among_others(
+    toy_family: Toys, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "below" / "00-broken.png").unlink()
+    assert trace(toy_family, str(folder), "--json", "--quiet") == 0
+    among = {one["image"]: one for one in map(json.loads, capsys.readouterr().out.splitlines()) if "image" in one}
+    path = str(folder / "below" / "09-other.png")
+    assert trace(toy_family, path, "--json", "--quiet") == 0
+    assert json.loads(capsys.readouterr().out) == among[path]
+
+
+def test_what_cannot_be_read_is_said_before_any_work(
+    toy_family: Toys, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pictures / "empty").mkdir()
+    assert trace(toy_family, "missing.png", "bad.png", "empty") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(": ")[1] for line in err.splitlines()] == ["missing.png", "empty", "bad.png"]
+    assert not (pictures / "cache" / "trace").exists()
+    with pytest.raises(SystemExit):
+        trace(toy_family)
+    assert trace(toy_family, "a.png", "--encoder", "inverted") == 2
+    assert "command line: unknown encoder 'inverted'" in capsys.readouterr().err
 
 
 def test_calibration_scores_are_kept_for_the_next_time(
