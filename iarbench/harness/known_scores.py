@@ -49,7 +49,8 @@ def plan_known(
     others = tuple(job for job in plan.jobs if job.chunk.source != target)
     if not others:
         raise UserError(f"{task.spec.images} holds no non-members for {target}; see `iarbench images info`")
-    return plan if members else replace(plan, jobs=others)
+    own = tuple(job for job in plan.jobs if job.chunk.source == target and job.attack == CLEAN)  # not mirrored ones
+    return replace(plan, jobs=(*others, *own) if members else others)
 
 
 def take_shipped(plans: Iterable[Plan], cache: Path) -> None:

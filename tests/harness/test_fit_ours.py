@@ -148,7 +148,7 @@ def test_trace_uses_what_was_learnt(
 ) -> None:
     from iarbench.content import images_path
     from iarbench.harness.plan import Settings
-    from iarbench.harness.trace import make_tracer
+    from iarbench.harness.trace import Picture, make_tracer
     from iarbench.images.image_set import ImageSet
     from iarbench.task import Task
 
@@ -157,8 +157,7 @@ def test_trace_uses_what_was_learnt(
     task = Task.load(str(toy_family.task)).narrowed(detectors=[detector], images=str(images))
     tracer = make_tracer(task, "original", 0.2, tmp_path / "cache", Settings(device="cpu"), None)
     (record,) = ImageSet.open(images_path(str(images))).read(["toy-a/test/00020"])
-    (tmp_path / "one.png").write_bytes(record.bytes)
-    scores = tracer._scores(record.pil())
+    scores = tracer.trace([Picture("one.png", record.pil())])[0].scores
     assert set(scores) == {"toy-a", "toy-b"}
     found = run(toy_family, tmp_path / "out", *BOTH, detector, "--images", images)
     for name, score in scores.items():

@@ -10,9 +10,11 @@ from PIL import Image
 from toys import Toys
 
 from iarbench.cli import main
-from iarbench.content import calibration_path
+from iarbench.content import calibration_path, images_path
+from iarbench.harness.known_scores import plan_known
 from iarbench.harness.plan import Settings
 from iarbench.harness.trace import make_tracer
+from iarbench.images.image_set import ImageSet
 from iarbench.results.scores import load_scores
 from iarbench.results.seal import parts_of
 from iarbench.task import Task
@@ -165,6 +167,16 @@ def test_alpha_must_be_a_share(capsys: pytest.CaptureFixture[str]) -> None:
         main(["trace", "a.png", "--alpha", "5"])
     assert exit.value.code == 2
     assert "'5' is not a number between 0 and 1" in capsys.readouterr().err
+
+
+def test_members_that_are_known_are_the_targets_own_clean_images() -> None:
+    task, images = Task.load("mini").narrowed(detectors=["quantloss"]), ImageSet.open(images_path("iarbench-mini"))
+    plan = plan_known(task, "var-mini", None, images, Settings(device="cpu"), members=True)
+    own = [job for job in plan.jobs if job.chunk.source == "var-mini"]
+    assert {(job.attack, job.chunk.split) for job in own} == {("none", "test")}  # none of them mirrored
+    assert sum(len(job.chunk.image_ids) for job in own) == 250
+    others = plan_known(task, "var-mini", None, images, Settings(device="cpu"), members=False)
+    assert {job.chunk.source for job in others.jobs} == {job.chunk.source for job in plan.jobs} - {"var-mini"}
 
 
 def test_the_packaged_calibration_scores_are_current(tmp_path: Path) -> None:
