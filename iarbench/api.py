@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from iarbench.device import PRECISIONS, Precision, check_device, resolve_device
 from iarbench.errors import UserError
 from iarbench.parameters import split_names
-from iarbench.results.tables import plain
 from iarbench.results.view import View
 from iarbench.task import Task
 
@@ -47,7 +46,8 @@ class Results:
     def rows(self) -> pd.DataFrame:
         """Every number: a row per metric, detector, score, target, encoder, attack and non-member set.
 
-        Columns: the fields of `iarbench.results.rows.Row`. Metrics and rates are fractions.
+        Columns: the fields of `iarbench.results.rows.Row`; of an attribution task those of
+        `iarbench.results.attribution.rows.AttributionRow`. Metrics and rates are fractions.
         """
         import pandas as pd
 
@@ -67,7 +67,7 @@ class Results:
 
     def table(self, **view: Any) -> str:
         """The table as text; `view`: fields of `iarbench.results.view.View`, such as `details=True`, `fpr=0.05`."""
-        return plain(self.outcome.rows, View(**view))
+        return self.outcome.kind.plain(self.outcome.rows, View(**view))
 
     def __repr__(self) -> str:
         return self.table()

@@ -48,6 +48,12 @@ class Described:
                     return _arguments(node)
         return []
 
+    def has_method(self, name: str) -> bool:
+        """Whether its class, or one in the same file that it derives from, has a method of this name."""
+        return any(
+            isinstance(node, ast.FunctionDef) and node.name == name for one in self._lineage() for node in one.body
+        )
+
     def fields(self) -> list[str]:
         """The fields of a dataclass with their defaults: "filter=lanczos"."""
         found = [node for node in getattr(self.source, "body", ()) if isinstance(node, ast.AnnAssign)]

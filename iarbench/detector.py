@@ -46,6 +46,14 @@ class Detector(ABC):
     through: str | None = None
     """Generator through whose tokenizer all images are seen, whatever the target; None: through the target's own. A
     parameter may name it."""
+    seconds_per_image: ClassVar[float | None] = None
+    """What it costs on one core of a CPU, at the dearest of the packaged minis, as `benchmarks/bench_detectors.py`
+    measures it; None where nobody has."""
+    mib_per_image: ClassVar[float | None] = None
+    """Memory that it takes beyond the models' at its peak, in MiB for each image of a batch; None: not measured."""
+    trained_on: ClassVar[str] = ""
+    """The benchmark images that weights it comes with were trained on, such as "iarbench-mini/fit"; "" for none. What
+    it learns in a run (`fit`) need not be said."""
     weights: tuple[str, ...] = ()
     """Files that its scores depend on, relative to the folder of its own file; their content is in the key."""
 

@@ -73,6 +73,10 @@ class Registry:
         """Whether the name is one of ours."""
         return name in self._builtin
 
+    def builtin(self) -> list[str]:
+        """Our names, sorted."""
+        return sorted(self._builtin)
+
     def refused(self, name: str) -> str | None:
         """Why what a package announces under this name cannot be used, None when it can; nothing is imported."""
         return self._refused.get(name) if name in self.targets() else None

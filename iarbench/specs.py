@@ -41,8 +41,8 @@ class TaskSpec(BaseModel):
 
     schema_version: int = Field(1, ge=1, le=TASK_SCHEMA)
     """of the keys below"""
-    kind: Literal["provenance"] = "provenance"
-    """the question: did this generator make this image?"""
+    kind: Literal["provenance", "attribution"] = "provenance"
+    """the question. provenance: did this generator make this image? attribution: which of the targets did, if any?"""
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: int = Field(ge=1)
     """raised whenever results stop being comparable"""
@@ -77,7 +77,8 @@ class TaskSpec(BaseModel):
     fpr: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.01,)
     """nominal false-positive rates, as fractions; the first one is the one to compare detectors at"""
     primary: Literal["tpr_at_fpr", "auroc"] = "tpr_at_fpr"
-    """the metric that detectors are compared by: it is in the short table, which is sorted by it"""
+    """the metric that detectors are compared by: it is in the short table, which is sorted by it; in an attribution
+    task balanced accuracy is"""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -87,6 +88,18 @@ class TaskSpec(BaseModel):
             for other in ("member_split", "nonmember_split", "calibration_split"):
                 if one != other and getattr(self, one) == getattr(self, other):
                     raise ValueError(f"{one} and {other} are both {getattr(self, one)!r}; give each its own images")
+        return self
+
+    @model_validator(mode="after")
+    def _can_attribute(self) -> Self:
+        if self.kind != "attribution":
+            return self
+        if self.attacked != "both" or self.mirrored or self.first is not None:
+            raise ValueError("kind attribution treats all images alike: leave out attacked, mirrored and first")
+        if self.member_split != self.nonmember_split:
+            raise ValueError("kind attribution needs one test split: give member_split and nonmember_split one value")
+        if len(set(self.targets)) < 2:
+            raise ValueError("kind attribution needs at least two targets to choose from")
         return self
 
 
@@ -103,6 +116,8 @@ class TaskRecord(BaseModel):
     """the YAML as written"""
     generators: tuple[str, ...]
     siblings: dict[str, tuple[str, ...]]
+    families: dict[str, str] = {}
+    """generator -> family of those with its tokenizer"""
     effective: TaskSpec
     """what the command line and the image set made of it"""
 

@@ -14,6 +14,7 @@ from iarbench.results.rows import CLEAN, mirrored
 from iarbench.specs import TaskRecord, TaskSpec, check_task, parse_task, read_text
 
 if TYPE_CHECKING:
+    from iarbench.results.attribution.task import AttributionTask
     from iarbench.results.compute import ResultTask
     from iarbench.results.image_index import Most
 
@@ -28,6 +29,8 @@ class Task:
     """Every generator of the task, under test in this run or not: their images are non-members for each other."""
     siblings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Generator -> others of the task with the same tokenizer, whom no score of a tokenizer can tell from it."""
+    families: Mapping[str, str] = field(default_factory=dict)
+    """Generator -> name of the family that those with its tokenizer form: their common one where no others have it."""
 
     @classmethod
     def load(cls, name: str) -> Self:
@@ -35,7 +38,8 @@ class Task:
         path = content.task_path(name)
         text = read_text(path)
         spec = parse_task(text, str(path))
-        return cls(spec, text, spec.targets, _siblings(spec.targets))
+        siblings = _siblings(spec.targets)
+        return cls(spec, text, spec.targets, siblings, _families(spec.targets, siblings))
 
     @property
     def sha256(self) -> str:
@@ -51,7 +55,9 @@ class Task:
         given = {key: value for key, value in changes.items() if value}
         spec = check_task(self.spec.model_dump() | given, "command line")
         generators = tuple(dict.fromkeys((*self.generators, *spec.targets)))
-        return replace(self, spec=spec, generators=generators, siblings=_siblings(generators))
+        siblings = _siblings(generators)
+        families = _families(generators, siblings)
+        return replace(self, spec=spec, generators=generators, siblings=siblings, families=families)
 
     def attacks_for(self, names: Sequence[str]) -> list[str]:
         """Attacks to score: where only one side is attacked, the other's clean scores are needed as well, and where the
@@ -113,6 +119,24 @@ class Task:
             calibration_split=spec.calibration_split,
         )
 
+    def attribution_task(self) -> AttributionTask:
+        """What `iarbench.results.attribution` needs to know."""
+        from iarbench.results.attribution.task import AttributionTask
+
+        spec = self.spec
+        return AttributionTask(
+            name=spec.name,
+            version=spec.version,
+            targets=spec.targets,
+            generators=self.generators,
+            real=spec.real,
+            pooled=spec.real if spec.pooled is None else spec.pooled,
+            families=self.families,
+            fprs=spec.fpr,
+            test_split=spec.member_split,
+            calibration_split=spec.calibration_split,
+        )
+
     def record(self) -> TaskRecord:
         """For the manifest; `Task.restore` reads it back."""
         return TaskRecord(
@@ -122,13 +146,14 @@ class Task:
             text=self.text,
             generators=self.generators,
             siblings=dict(self.siblings),
+            families=dict(self.families),
             effective=self.spec,
         )
 
     @classmethod
     def restore(cls, record: TaskRecord) -> Self:
         """The task of a manifest."""
-        return cls(record.effective, record.text, record.generators, record.siblings)
+        return cls(record.effective, record.text, record.generators, record.siblings, record.families)
 
     def _most(self) -> dict[str, Most]:
         """`at_most` of every source for every target; {} where all images take part."""
@@ -150,3 +175,11 @@ def _siblings(generators: Sequence[str]) -> dict[str, tuple[str, ...]]:
     known = {name: variants.get(name).shares_tokenizer_with for name in generators if name in variants.names()}
     shared = {name: tuple(other for other in others if other in generators) for name, others in known.items()}
     return {name: others for name, others in shared.items() if others}
+
+
+def _families(generators: Sequence[str], siblings: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    groups = dict.fromkeys(tuple(sorted({name, *siblings.get(name, ())})) for name in generators)
+    known = set(variants.names())
+    names = {group: variants.get(group[0]).family if group[0] in known else group[0] for group in groups}
+    shared = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return {one: group[0] if names[group] in shared else names[group] for group in groups for one in group}

@@ -41,7 +41,7 @@ def test_keys_left_out_have_their_defaults() -> None:
             GOOD + "schema_version: 2\n",
             "schema_version 2 is newer than this iarbench, which reads 1; upgrade",
         ),
-        (GOOD + "kind: attribution\n", "key 'kind': Input should be 'provenance', given 'attribution'"),
+        (GOOD + "kind: retrieval\n", "key 'kind': Input should be 'provenance' or 'attribution', given 'retrieval'"),
         (GOOD + "pooled: [fotos]\n", "mine.yaml: pooled: 'fotos' is not one of real: photos"),
         (
             GOOD + "fit_split: calibration\n",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from iarbench.commands import options
 
+if TYPE_CHECKING:
+    from iarbench.described import Described
+
+DASH = "–"
 BROKEN = "broken"
 """Stands in the line of what an installed package announces and cannot give."""
 
@@ -50,10 +56,24 @@ def _detectors() -> Iterator[list[str]]:
     from iarbench.described import described
     from iarbench.registry import DETECTORS
 
-    yield ["name", "version", "parameters", "what it is"]
+    yield ["name", "version", "s/image", "MiB/image", "reads", "needs", "learns from", "parameters", "what it is"]
     for one in described(DETECTORS):
-        about = [one.value("version", "1"), ", ".join(one.parameters()), one.brief]
-        yield [one.name, *(about if not one.broken else [BROKEN, "", one.broken])]
+        about = [one.value("version", "1"), *_cost(one), *_needs(one), ", ".join(one.parameters()), one.brief]
+        yield [one.name, *(about if not one.broken else [BROKEN, *[""] * 6, one.broken])]
+
+
+def _cost(one: Described) -> list[str]:
+    """On one core at the dearest mini; "?" where it was not measured."""
+    values = [one.value("seconds_per_image", "None"), one.value("mib_per_image", "None")]
+    return [value.replace("None", "?") for value in values]
+
+
+def _needs(one: Described) -> list[str]:
+    """What of a target the score rests on, what its tokenizer must be able to do, and which images it learns from."""
+    reads, needs = (", ".join(re.findall(r"'(\w+)'", one.value(name, ""))) for name in ("reads", "requires"))
+    trained = one.value("trained_on", "").strip("'\"")
+    learns = ["fit split"] if one.has_method("fit") else []
+    return [reads or "tokenizer", needs or DASH, ", ".join([*learns, *([trained] if trained else [])]) or DASH]
 
 
 def _attacks() -> Iterator[list[str]]:

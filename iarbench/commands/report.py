@@ -36,19 +36,16 @@ def execute(args: argparse.Namespace) -> int:
     """Recompute and print."""
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import recompute
-    from iarbench.results import tables
 
     outcome = recompute(args.run)
     if args.json:
         print(json.dumps({"out": str(args.run), **outcome.dump()}, ensure_ascii=False))
     elif args.markdown:
-        print(tables.markdown(outcome.rows, options.view(args, args.fpr)))
+        print(outcome.kind.markdown(outcome.rows, options.view(args, args.fpr)))
     else:
-        tables.show(outcome.rows, options.view(args, args.fpr))
+        outcome.kind.show(outcome.rows, options.view(args, args.fpr))
     for line in warnings_of(outcome.leak_checks):
         options.say(line)
     if args.png:
-        from iarbench.results.plots import plot_run
-
-        plot_run(outcome.rows, args.png, fpr=args.fpr)
+        outcome.kind.plot(outcome.rows, args.png, args.fpr)
     return 0

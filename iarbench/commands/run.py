@@ -20,6 +20,8 @@ EXAMPLES = """  iarbench run                                        the packaged
   iarbench run --target var-mini --attack none,jpeg60,blur9 --out runs/var
   iarbench run --target llamagen-mini --members mine/ --real photos/          your own images
   iarbench run --task mine.yaml --images sets/mine --device cuda --batch-size 256 --workers 8
+  iarbench run --task attribution-mini --reuse runs/mini      which of the targets made an image, from the same scores
+  iarbench run --detector all --encoder inverse       every detector below a second an image; shows which
   iarbench run --detector ./mine.py:MyDetector        a detector of your own; `iarbench check detector` tries it first
   iarbench run --detector ./mine.py:Mine:steps=3,lr=.1,quantloss   with parameters, beside another one
 
@@ -33,6 +35,8 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser = options.add_command(subparsers, "run", "run a task: score images, write results", description, EXAMPLES)
     parser.add_argument("--task", default="mini", help="a task of `iarbench ls tasks`, or a .yaml file; default: mini")
     parser.add_argument("--out", type=Path, help="folder of the run; default: runs/<task>")
+    help = "folder of another run, whose scores are taken over where they are the same; may be given again"
+    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="RUN", help=help)
     parser.add_argument("--images", help="another image set: a name, a path or hf:owner/name@revision")
     examples = {"target": "var-mini", "detector": "quantloss,encloss", "attack": "jpeg50,crop0.8+jpeg50"}
     for name, example in examples.items():
@@ -83,16 +87,15 @@ def execute(args: argparse.Namespace) -> int:
         options.say(f"note: {note}", args.quiet)
     if args.dry_run:
         return _describe(plan, out, args.json)
-    outcome = run(plan, out, settings, None if args.quiet else sys.stderr)
+    outcome = run(plan, out, settings, None if args.quiet else sys.stderr, reuse=args.reuse)
     if args.json:
         print(json.dumps({"out": str(out), **outcome.dump()}, ensure_ascii=False))
     else:
-        from iarbench.results.tables import show
-
-        show(outcome.rows, options.view(args, args.fpr[0] if args.fpr else None))
+        outcome.kind.show(outcome.rows, options.view(args, args.fpr[0] if args.fpr else None))
     for line in warnings_of(outcome.leak_checks):
         options.say(line, args.quiet)
-    options.say(f"{out}: scores, results.jsonl, results.png, manifest.json", args.quiet)
+    more = "".join(f", {name}" for name in outcome.kind.files)
+    options.say(f"{out}: scores, results.jsonl, results.png{more}, manifest.json", args.quiet)
     return 0
 
 

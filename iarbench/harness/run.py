@@ -17,25 +17,26 @@ from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.files import write_atomically
 from iarbench.harness import manifest as manifests
+from iarbench.harness.all_detectors import with_all
 from iarbench.harness.leak_checks import Areas, check_leaks
 from iarbench.harness.learn import learn, with_learnt
 from iarbench.harness.missing_sets import leave_out_missing
 from iarbench.harness.plan import Job, Plan, Settings, make_plan
+from iarbench.harness.reuse import take_over
 from iarbench.harness.store import remove_leftovers
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.progress import Progress, duration
 from iarbench.results import seal
-from iarbench.results.rows import ROW_SCHEMA
+from iarbench.results.kinds import KINDS, Kind
+from iarbench.results.rows import ROW_SCHEMA, read_rows, write_rows
 from iarbench.task import Task
 
 if TYPE_CHECKING:
     from iarbench.harness.manifest import Manifest, OneRun
-    from iarbench.results.rows import Row
-
 
 RESULTS = ("images.parquet", "parts.txt", "results.jsonl", "results.png")
-"""What a run leaves beside its scores and manifest.json."""
+"""What a run leaves beside its scores and manifest.json; some kinds of task leave more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,14 @@ class Outcome:
     """What a run ends with."""
 
     task: Task
-    rows: list[Row]
+    rows: list[Any]
+    """Of the task's kind."""
     leak_checks: Areas
+
+    @property
+    def kind(self) -> Kind:
+        """How its rows are shown."""
+        return KINDS[self.task.spec.kind]
 
     def dump(self) -> dict[str, Any]:
         """For JSON."""
@@ -64,18 +71,25 @@ def prepare(task: Task, settings: Settings, notes: Iterable[str] = ()) -> Plan:
     """
     for name in task.spec.targets:
         variants.get(name)  # a name that nobody knows is not a set that is missing
+    task, listed = with_all(task)
     images = ImageSet.open(images_path(task.spec.images))
     fitted, missing = leave_out_missing(task, images, settings.limit)
     plan = make_plan(fitted, images, task.spec.images, settings)
-    return replace(plan, notes=(*notes, *missing, *plan.notes))
+    return replace(plan, notes=(*notes, *listed, *missing, *plan.notes))
 
 
 def run(
-    plan: Plan, root: Path, settings: Settings, progress: TextIO | None = sys.stderr, command: str | None = None
+    plan: Plan,
+    root: Path,
+    settings: Settings,
+    progress: TextIO | None = sys.stderr,
+    command: str | None = None,
+    reuse: Sequence[Path] = (),
 ) -> Outcome:
     """Compute what is missing below `root`, then the results; the same call again resumes or repeats the answer.
 
-    `command`: what the manifest says was asked; by default the command line.
+    `command`: what the manifest says was asked; by default the command line. `reuse`: folders of other runs, whose
+    scores are taken over where they are the same.
 
     Raises:
         UserError: `root` holds something else, or images, weights or the device cannot be used.
@@ -83,6 +97,7 @@ def run(
     before = manifests.require_same_task(root, plan)
     if before:
         _forget_damaged(root, before)
+    take_over(plan, root, reuse)
     plan = with_learnt(plan, root)
     missing = plan.missing(root)
     if before and not missing and _is_whole(root, before, plan):
@@ -102,7 +117,7 @@ def run(
         _count(missing),
         outcome.leak_checks,
         _results_key(plan),
-        seal.digests(root, RESULTS),
+        seal.digests(root, _results(plan.task)),
     )
     manifests.write(root, end)
     return outcome
@@ -145,7 +160,7 @@ def recompute(root: Path) -> Outcome:
     Raises:
         UserError: `root` is not a finished run, or a file of it is not as it was written.
     """
-    from iarbench.results.compute import compute_rows, load_index, load_scores
+    from iarbench.results.scores import load_index, load_scores
 
     manifest = manifests.read(root)
     if manifest is None:
@@ -158,7 +173,7 @@ def recompute(root: Path) -> Outcome:
     if changed := _changed(root, manifest, RESULTS[:2]) or seal.damaged_parts(root):
         raise UserError(f"{root / changed[0]} is damaged: it is not as the run wrote it; {again}")
     task = Task.restore(manifest.task)
-    rows = compute_rows(load_scores(root, seal.parts_of(root)), load_index(root), task.result_task())
+    rows = KINDS[task.spec.kind].compute(load_scores(root, seal.parts_of(root)), load_index(root), task)
     return Outcome(task, rows, manifest.leak_checks)
 
 
@@ -175,31 +190,36 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from iarbench.results.compute import compute_rows, load_scores, write_rows
-    from iarbench.results.plots import plot_run
+    from iarbench.results.scores import load_scores
 
     parts = [part.path for part in plan.parts]
     index = pa.Table.from_pandas(plan.index, preserve_index=False)
     write_atomically(root / "images.parquet", lambda file: pq.write_table(index, file))
     seal.write_parts(root, parts)
-    rows = compute_rows(load_scores(root, parts), plan.index, plan.task.result_task())
+    kind, scores = KINDS[plan.task.spec.kind], load_scores(root, parts)
+    rows = kind.compute(scores, plan.index, plan.task)
     write_rows(rows, root / "results.jsonl")
+    kind.write_more(scores, plan.index, plan.task, root)
     picture = root / ".results.png"
-    plot_run(rows, picture)
+    kind.plot(rows, picture)
     os.replace(picture, root / "results.png")
     return Outcome(plan.task, rows, check_leaks(plan))
 
 
 def _stored(task: Task, root: Path, manifest: Manifest) -> Outcome:
-    from iarbench.results.rows import read_rows
-
-    return Outcome(task, read_rows(root / "results.jsonl"), manifest.leak_checks)
+    rows: list[Any] = read_rows(root / "results.jsonl", KINDS[task.spec.kind].row())
+    return Outcome(task, rows, manifest.leak_checks)
 
 
 def _is_whole(root: Path, manifest: Manifest, plan: Plan) -> bool:
     """Whether everything that a run leaves is there and follows from this plan."""
     current = manifest.status == "finished" and manifest.results_key == _results_key(plan)
-    return current and not _changed(root, manifest, RESULTS)
+    return current and not _changed(root, manifest, _results(plan.task))
+
+
+def _results(task: Task) -> tuple[str, ...]:
+    """What a run of the task leaves beside its scores and manifest.json."""
+    return (*RESULTS, *KINDS[task.spec.kind].files)
 
 
 def _changed(root: Path, manifest: Manifest, names: Iterable[str]) -> list[str]:
@@ -221,6 +241,6 @@ def _count(jobs: Sequence[Job]) -> int:
 def _results_key(plan: Plan) -> str:
     """Hash of all that the results follow from."""
     task = plan.task.record()
-    asked = [task.effective.model_dump(mode="json"), task.generators, task.siblings]
+    asked = [task.effective.model_dump(mode="json"), task.generators, task.siblings, task.families]
     whole = [__version__, ROW_SCHEMA, asked, plan.images.fingerprint, [part.path for part in plan.parts]]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -50,7 +50,7 @@ def plot_run(rows: Sequence[Row], path: Path, *, fpr: float | None = None) -> No
         )
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper right", ncols=min(6, len(names)))
-        _save(figure, path)
+        save(figure, path)
 
 
 def _draw_target(panel: Axes, lines: Sequence[Line], labels: list[tuple[str, str]], attacks: list[str]) -> None:
@@ -101,7 +101,7 @@ def plot_scores(
         right.set(xscale="log", xlim=(floor, 1), ylim=(0, 1.02), xlabel="FPR", ylabel="TPR")
         right.grid(color="#dddddd", linewidth=0.6)
         right.legend(fontsize=8, loc="lower right")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _draw_histograms(panel: Axes, sets: Mapping[str, FloatArray], threshold: float | None) -> None:
@@ -123,7 +123,7 @@ def _colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Without the writer's version inside, so that the same picture is the same file."""
     figure.savefig(path, format="png", dpi=160, facecolor="white", metadata={"Software": None})
 

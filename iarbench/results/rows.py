@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,6 +14,9 @@ from iarbench.files import write_text
 
 ROW_SCHEMA: Literal[1] = 1
 """Version of the fields of a row."""
+
+AnyRow = TypeVar("AnyRow", bound=BaseModel)
+"""A row of any kind of task."""
 
 OTHERS = "other-generators"
 POOLED = "pooled"
@@ -104,22 +107,22 @@ class Row(BaseModel):
     """why there is no value"""
 
 
-def write_rows(rows: Iterable[Row], path: Path) -> None:
+def write_rows(rows: Iterable[BaseModel], path: Path) -> None:
     """Write one JSON object per line, all or nothing. Floats are written so that they read back bit for bit."""
     lines = [json.dumps(row.model_dump(), ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
     write_text(path, "".join(lines))
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a results.jsonl. Raises UserError naming the line that is not a row."""
+def read_rows(path: Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  # type: ignore[assignment]
+    """The rows of a results.jsonl, of one kind. Raises UserError naming the line that is not a row."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read results from {path}: {error}") from error
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    return [_parse(line, f"{path}:{number}", kind) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _parse(line: str, where: str) -> Row:
+def _parse(line: str, where: str, kind: type[AnyRow]) -> AnyRow:
     help = "delete the file and repeat the `iarbench run` command, which writes it anew from the stored scores"
     try:
         found = json.loads(line)
@@ -127,15 +130,13 @@ def _parse(line: str, where: str) -> Row:
         raise UserError(f"{where} is not JSON ({error.msg}); {help}") from error
     if not isinstance(found, dict):
         raise UserError(f"{where} is not a row of results but {found!r:.40}; {help}")
-    version = found.get("schema_version", 0)
-    if isinstance(version, int) and version > ROW_SCHEMA:
-        raise UserError(
-            f"{where} was written by a newer iarbench (rows of schema {version}, not {ROW_SCHEMA}); upgrade"
-        )
-    if version != ROW_SCHEMA:
+    version, ours = found.get("schema_version", 0), kind.model_fields["schema_version"].default
+    if isinstance(version, int) and version > ours:
+        raise UserError(f"{where} was written by a newer iarbench (rows of schema {version}, not {ours}); upgrade")
+    if version != ours:
         raise UserError(f"{where} was written by an older iarbench; {help}")
     try:
-        return Row.model_validate(found)
+        return kind.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{where} is not a row of results: {first['loc'][0]}: {first['msg']}; {help}") from None

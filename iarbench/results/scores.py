@@ -35,9 +35,10 @@ IDENTITY = (
 )
 """What a part says about itself; its rows carry these as columns."""
 
-FACTS = ("main_score", "tells_siblings")
+FACTS = ("main_score", "tells_siblings", "fitted")
 """What else rows follow from: the name of the score that stands for the detector (its namesake, else the first that
-it gives), and whether the detector reads more than what generators with one tokenizer share."""
+it gives), whether the detector reads more than what generators with one tokenizer share, and whether it learns from
+images of the benchmark."""
 
 PART_COLUMNS = ("image_id", "sha256", "score_name", "score", "seconds")
 ANEW = "delete it and repeat the `iarbench run` command, which writes it anew"
@@ -73,6 +74,7 @@ def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     names = pc.unique(table.column("score_name")).to_pylist()
     main = about["detector"] if about["detector"] in names else next(iter(names), "")
     facts = {"main_score": main, "tells_siblings": bool(about.get("tells_siblings"))}
+    facts["fitted"] = "gallery" in about.get("reads", ())
     return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about | facts
 
 

@@ -1,0 +1,199 @@
+"""Attribution rows as text: a table for a terminal, plain lines for a pipe, Markdown for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from iarbench.results.attribution.rows import EVERY, AttributionRow
+from iarbench.results.attribution.view import Line, chosen_fpr, lines_of
+from iarbench.results.view import View
+
+DASH = "–"
+HOW_TO_READ = (
+    "In %. Rank-1 and mAP: images of the targets, named by their highest standardised score. balanced: mean over all "
+    "classes and none, at the nominal rate. worst: the class found least. Then how many images of none of the targets "
+    "are named: of each real set, and of each family while it is left out (mean)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Cells with a header; the first `texts` columns are text, the others numbers."""
+
+    title: str
+    header: list[str]
+    body: list[list[str]]
+    texts: int
+
+
+def show(rows: Sequence[AttributionRow], view: View | None = None, console: Console | None = None) -> None:
+    """Print the tables, or plain lines when the output is not a terminal."""
+    console = console or Console()
+    if console.is_terminal:
+        console.print(render(rows, view))
+    else:
+        console.file.write(plain(rows, view) + "\n")
+
+
+def render(rows: Sequence[AttributionRow], view: View | None = None) -> Group:
+    """A table for models, one for families, and what their numbers mean."""
+    parts: list[RenderableType] = []
+    for grid in _grids(rows, view, by_level=True):
+        parts += [Text(grid.title, style="bold"), _table(grid)]
+    reasons = [f"{DASH} {reason}" for reason in _reasons(lines_of(rows, view))]
+    return Group(*parts, *(Text(note, style="dim") for note in (HOW_TO_READ, *reasons)))
+
+
+def plain(rows: Sequence[AttributionRow], view: View | None = None) -> str:
+    """One line per result, columns aligned; reasons for missing numbers follow a #."""
+    blocks = [_aligned(grid) for grid in _grids(rows, view, by_level=False)]
+    reasons = [f"# {DASH} {reason}" for reason in _reasons(lines_of(rows, view))]
+    return "\n".join(["\n\n".join(blocks), *reasons])
+
+
+def markdown(rows: Sequence[AttributionRow], view: View | None = None) -> str:
+    """The same as Markdown tables, text columns left and numbers right."""
+    return "\n\n".join(_markdown(grid) for grid in _grids(rows, view, by_level=False))
+
+
+def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) -> Iterator[Grid]:
+    """The short table, one for each level or both in one; then, where details are asked for, what is behind it."""
+    view = view or View()
+    lines, rate = lines_of(rows, view), chosen_fpr(rows, view.fpr)
+    if by_level:
+        for level in dict.fromkeys(line.level for line in lines):
+            yield _summary([line for line in lines if line.level == level], rate, view)
+    else:
+        yield _summary(lines, rate, view)
+    if view.details or view.all_sets:
+        yield _recalls(lines)
+        yield _left_out([line for line in lines if line.level == lines[0].level])
+        yield from (_confusion(line) for line in lines if line.balanced and line.threshold_kind == "matched")
+
+
+def _summary(lines: Sequence[Line], rate: float | None, view: View) -> Grid:
+    levels = list(dict.fromkeys(line.level for line in lines))
+    subjects = list(dict.fromkeys(name for line in lines for name in line.named))
+    at = DASH if rate is None else f"{100 * rate:g}%"
+    front = ["level", "detector", "encoder", "attack", "threshold"]
+    kept = [len(levels) > 1, True, view.all_encoders, True, view.details]
+    texts = [name for name, keep in zip(front, kept, strict=True) if keep]
+    header = [
+        *texts,
+        "Rank-1",
+        "mAP",
+        f"balanced@{at}",
+        "worst",
+        *(f"{name} named" for name in subjects),
+        "left-out named",
+    ]
+    body = []
+    for level in levels:
+        own = [line for line in lines if line.level == level]
+        body.append(_chance(own, level, front, kept, subjects, rate))
+        for line in own:
+            labels = [line.level, line.detector, line.encoder, line.attack, line.threshold_kind]
+            worst = line.recalls[0] if line.recalls else None
+            cells = [_interval(line.rank1), _percent(line.map), _interval(line.balanced)]
+            cells.append(f"{worst.subject} {_percent(worst)}" if worst else DASH)
+            cells += [_percent(line.named.get(name)) for name in subjects]
+            cells.append(_percent(line.left_out.get(EVERY)))
+            body.append([label for label, keep in zip(labels, kept, strict=True) if keep] + cells)
+    return Grid(f"{' and '.join(levels)}: which one made an image, or none of them", header, body, len(texts))
+
+
+def _chance(
+    lines: Sequence[Line], level: str, front: list[str], kept: list[bool], subjects: list[str], rate: float | None
+) -> list[str]:
+    """The line that says what a guess reaches, and what rate is promised for images of none."""
+    labels = [level, "chance", DASH, DASH, DASH]
+
+    def of(field: str) -> str:
+        rows = [row for line in lines if (row := getattr(line, field)) is not None and row.chance is not None]
+        return f"{100 * rows[0].chance:.1f}" if rows else DASH
+
+    nominal = DASH if rate is None else f"{100 * rate:g}"
+    cells = [of("rank1"), of("map"), of("balanced"), DASH, *(nominal for _ in subjects), nominal]
+    return [label for label, keep in zip(labels, kept, strict=True) if keep] + cells
+
+
+def _recalls(lines: Sequence[Line]) -> Grid:
+    """Every class, the worst first."""
+    body = [
+        [line.level, line.detector, line.attack, line.threshold_kind, row.subject, _interval(row)]
+        for line in lines
+        for row in line.recalls
+    ]
+    return Grid(
+        "found and rightly named, the worst first",
+        ["level", "detector", "attack", "threshold", "class", "recall"],
+        body,
+        5,
+    )
+
+
+def _left_out(lines: Sequence[Line]) -> Grid:
+    """How many images of none of the targets are named: real ones, and those of families that are left out."""
+    body = [
+        [line.detector, line.attack, line.threshold_kind, what, name, _interval(row)]
+        for line in lines
+        for what, found in (("real or unknown", line.named), ("family left out", line.left_out))
+        for name, row in found.items()
+    ]
+    return Grid(
+        "images of none of the targets that are named",
+        ["detector", "attack", "threshold", "as", "images of", "named"],
+        body,
+        5,
+    )
+
+
+def _confusion(line: Line) -> Grid:
+    assert line.balanced is not None
+    which = f"{line.level}: {line.detector}, {line.encoder}, {line.attack}"
+    title = f"{which}: images of a row that get the answer of a column"
+    body = [[name, *(f"{100 * value:.1f}" for value in row)] for name, row in line.balanced.confusion.items()]
+    return Grid(title, ["images of", *line.balanced.predicted], body, 1)
+
+
+def _interval(row: AttributionRow | None) -> str:
+    """`98.3 [96, 100]` in percent."""
+    if row is None or row.value is None or row.low is None or row.high is None:
+        return DASH
+    return f"{100 * row.value:.1f} [{100 * row.low:.0f}, {100 * row.high:.0f}]"
+
+
+def _percent(row: AttributionRow | None) -> str:
+    return DASH if row is None or row.value is None else f"{100 * row.value:.1f}"
+
+
+def _table(grid: Grid) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    table.padding = (0, 1, 0, 0)
+    for place, header in enumerate(grid.header):
+        number = place >= grid.texts
+        table.add_column(header, justify="right" if number else "left", overflow="fold")
+    for cells in grid.body:
+        table.add_row(*cells)
+    return table
+
+
+def _aligned(grid: Grid) -> str:
+    cells = [grid.header, *grid.body]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def _markdown(grid: Grid) -> str:
+    rule = ["---"] * grid.texts + ["---:"] * (len(grid.header) - grid.texts)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (grid.header, rule, *grid.body))
+
+
+def _reasons(lines: Sequence[Line]) -> list[str]:
+    return list(dict.fromkeys(reason for line in lines for reason in line.reasons))

@@ -1,0 +1,132 @@
+"""What a kind of task makes of stored scores: its rows, tables and picture, behind one interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydantic import BaseModel
+    from rich.console import Console
+
+    from iarbench.results.view import View
+    from iarbench.task import Task
+
+Rows = Sequence[Any]
+"""Rows of one kind."""
+
+
+class Kind(ABC):
+    """The results of one kind of task; what it needs is imported when it is needed."""
+
+    files: ClassVar[tuple[str, ...]] = ()
+    """What it writes beside results.jsonl and results.png."""
+
+    @abstractmethod
+    def row(self) -> type[BaseModel]:
+        """The class of its rows."""
+
+    @abstractmethod
+    def compute(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task) -> list[Any]:
+        """Every row that the scores allow."""
+
+    @abstractmethod
+    def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
+        """Write its picture, a PNG."""
+
+    @abstractmethod
+    def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
+        """Print the table, or plain lines when the output is not a terminal."""
+
+    @abstractmethod
+    def plain(self, rows: Rows, view: View | None = None) -> str:
+        """The table as plain lines."""
+
+    @abstractmethod
+    def markdown(self, rows: Rows, view: View | None = None) -> str:
+        """The table as Markdown."""
+
+    def write_more(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task, root: Path) -> None:  # noqa: B027
+        """Write its `files` below `root`; none unless a kind says so."""
+
+
+class Provenance(Kind):
+    """Did this generator make this image?"""
+
+    def row(self) -> type[BaseModel]:
+        from iarbench.results.rows import Row
+
+        return Row
+
+    def compute(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task) -> list[Any]:
+        from iarbench.results.compute import compute_rows
+
+        return compute_rows(scores, images, task.result_task())
+
+    def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
+        from iarbench.results.plots import plot_run
+
+        plot_run(rows, path, fpr=fpr)
+
+    def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
+        from iarbench.results import tables
+
+        tables.show(rows, view, console)
+
+    def plain(self, rows: Rows, view: View | None = None) -> str:
+        from iarbench.results import tables
+
+        return tables.plain(rows, view)
+
+    def markdown(self, rows: Rows, view: View | None = None) -> str:
+        from iarbench.results import tables
+
+        return tables.markdown(rows, view)
+
+
+class Attribution(Kind):
+    """Which of the targets made this image, if any?"""
+
+    files: ClassVar[tuple[str, ...]] = ("attribution.parquet",)
+
+    def row(self) -> type[BaseModel]:
+        from iarbench.results.attribution.rows import AttributionRow
+
+        return AttributionRow
+
+    def compute(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task) -> list[Any]:
+        from iarbench.results.attribution.compute import compute_rows
+
+        return compute_rows(scores, images, task.attribution_task())
+
+    def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
+        from iarbench.results.attribution.plot import plot_confusions
+
+        plot_confusions(rows, path, fpr=fpr)
+
+    def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
+        from iarbench.results.attribution.tables import show
+
+        show(rows, view, console)
+
+    def plain(self, rows: Rows, view: View | None = None) -> str:
+        from iarbench.results.attribution.tables import plain
+
+        return plain(rows, view)
+
+    def markdown(self, rows: Rows, view: View | None = None) -> str:
+        from iarbench.results.attribution.tables import markdown
+
+        return markdown(rows, view)
+
+    def write_more(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task, root: Path) -> None:
+        from iarbench.results.attribution.per_image import write_per_image
+
+        write_per_image(scores, images, task.attribution_task(), root / self.files[0])
+
+
+KINDS: dict[str, Kind] = {"provenance": Provenance(), "attribution": Attribution()}
+"""By the `kind` of a task."""
