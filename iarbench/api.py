@@ -91,6 +91,7 @@ def run(
     fpr: float | Sequence[float] | None = None,
     limit: int | None = None,
     out: AnyPath | None = None,
+    reuse: AnyPath | Sequence[AnyPath] = (),
     device: str = "auto",
     precision: Precision = "float32",
     batch_size: int | None = None,
@@ -107,6 +108,7 @@ def run(
         members, real, group_by, group_column, with_others, read_as: your own images in place of the task's, as the
             options of the command; `real` may be several.
         out: folder of the run; by default runs/<task>.
+        reuse: folders of other runs, whose scores are taken over where they are the same.
         device, precision, batch_size, workers, weights: how to compute, as the options of the command.
         progress: whether to say on standard error how far it is.
 
@@ -139,7 +141,8 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / mine.spec.name
     if stream:
         stream.writelines(f"note: {note}\n" for note in plan.notes)
-    return Results(folder, harness.run(plan, folder, settings, stream, asked), plan.notes)
+    others = [Path(one) for one in ([reuse] if isinstance(reuse, str | PathLike) else reuse)]
+    return Results(folder, harness.run(plan, folder, settings, stream, asked, others), plan.notes)
 
 
 def read_results(out: AnyPath) -> Results:

@@ -51,7 +51,7 @@ class Detector(ABC):
     measures it; None where nobody has."""
     mib_per_image: ClassVar[float | None] = None
     """Memory that it takes beyond the models' at its peak, in MiB for each image of a batch; None: not measured."""
-    trained_on: ClassVar[str] = ""
+    pretrained_on: ClassVar[str] = ""
     """The benchmark images that weights it comes with were trained on, such as "iarbench-mini/fit"; "" for none. What
     it learns in a run (`fit`) need not be said."""
     weights: tuple[str, ...] = ()

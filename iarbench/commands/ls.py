@@ -71,7 +71,7 @@ def _cost(one: Described) -> list[str]:
 def _needs(one: Described) -> list[str]:
     """What of a target the score rests on, what its tokenizer must be able to do, and which images it learns from."""
     reads, needs = (", ".join(re.findall(r"'(\w+)'", one.value(name, ""))) for name in ("reads", "requires"))
-    trained = one.value("trained_on", "").strip("'\"")
+    trained = one.value("pretrained_on", "").strip("'\"")
     learns = ["fit split"] if one.has_method("fit") else []
     return [reads or "tokenizer", needs or DASH, ", ".join([*learns, *([trained] if trained else [])]) or DASH]
 

@@ -25,6 +25,8 @@ class EncLoss(Detector):
 
     name: ClassVar[str] = "encloss"
     requires: ClassVar[frozenset[str]] = frozenset({"decode"})
+    seconds_per_image: ClassVar[float | None] = 0.03
+    mib_per_image: ClassVar[float | None] = 2.3
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
         return {"encloss": -enc_loss(evidence)}

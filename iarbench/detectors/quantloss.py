@@ -34,6 +34,8 @@ class QuantLoss(Detector):
     version: ClassVar[int] = 6
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
     solver: ClassVar[str] = SOLVER
+    seconds_per_image: ClassVar[float | None] = 0.079
+    mib_per_image: ClassVar[float | None] = 17
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
         found = evidence.searched(self.solver).features if self._searches(evidence) else None
@@ -47,6 +49,8 @@ class QuantLossSearched(QuantLoss):
     """QuantLoss after a search wherever there is one, also where the family's own quantiser tells images better."""
 
     name: ClassVar[str] = "quantloss-searched"
+    seconds_per_image: ClassVar[float | None] = 0.088
+    mib_per_image: ClassVar[float | None] = 12
 
     def _searches(self, evidence: Evidence) -> bool:
         return can_search(evidence)
@@ -57,6 +61,8 @@ class QuantLossModes(QuantLossSearched):
 
     name: ClassVar[str] = "quantloss-modes"
     solver: ClassVar[str] = "modes"
+    seconds_per_image: ClassVar[float | None] = 0.012
+    mib_per_image: ClassVar[float | None] = 1.5
 
 
 class QuantLossMoves(QuantLossSearched):
@@ -64,6 +70,8 @@ class QuantLossMoves(QuantLossSearched):
 
     name: ClassVar[str] = "quantloss-moves"
     solver: ClassVar[str] = "moves"
+    seconds_per_image: ClassVar[float | None] = 0.86
+    mib_per_image: ClassVar[float | None] = 16
 
 
 class QuantLossReference(QuantLossSearched):
@@ -71,6 +79,8 @@ class QuantLossReference(QuantLossSearched):
 
     name: ClassVar[str] = "quantloss-reference"
     solver: ClassVar[str] = "reference"
+    seconds_per_image: ClassVar[float | None] = 1.9
+    mib_per_image: ClassVar[float | None] = 5.1
 
 
 def quantisation_scores(name: str, f: Tensor, greedy: Tensor, found: Tensor | None) -> dict[str, Tensor]:

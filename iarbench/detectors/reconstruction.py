@@ -19,6 +19,8 @@ class Reconstruction(Detector):
 
     name: ClassVar[str] = "reconstruction"
     requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode"})
+    seconds_per_image: ClassVar[float | None] = 0.017
+    mib_per_image: ClassVar[float | None] = 3.6
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
         return {"reconstruction": -mse(evidence.x_hat_quant, evidence.images)}
