@@ -42,7 +42,7 @@ class D3QE(Detector):
     uses_target: ClassVar[bool] = False
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
 
-    def __init__(self, trained_on: str = "llamagen-mini", epochs: int = 100) -> None:
+    def __init__(self, trained_on: str = "llamagen-mini", epochs: int = 30) -> None:
         if epochs < 1:
             raise UserError(f"epochs={epochs}: give 1 or more")
         self.through, self.epochs = trained_on, epochs
