@@ -127,7 +127,7 @@ class _Attacked:
         )
 
     def _sample(self, source: str, split: str) -> Scores:
-        part = self.index.part((source,), split)
+        part = self.index.part((source,), split, ())
         return Scores.of(np.zeros(len(part.ids)), part.units)
 
     def _answer_rows(
