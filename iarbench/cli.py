@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from iarbench import __version__
 from iarbench.errors import UserError
 
-COMMANDS = ("run", "report", "trace", "ls", "images", "attack", "generate", "train", "finetune", "check")
+COMMANDS = ("run", "report", "trace", "gallery", "ls", "images", "attack", "generate", "train", "finetune", "check")
 
 EPILOG = """examples:
   iarbench run                       the packaged task: no GPU, no download, some minutes

@@ -153,6 +153,7 @@ DETECTORS = Registry(
         "aedr-plain": "iarbench.detectors.aedr:PlainAEDR",
         "latenttracer": "iarbench.detectors.latenttracer:LatentTracer",
         "ronan": "iarbench.detectors.ronan:Ronan",
+        "lida": "iarbench.detectors.lida:Lida",
         "trivial": "iarbench.detectors.trivial:Trivial",
     },
 )

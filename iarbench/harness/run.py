@@ -71,8 +71,8 @@ def prepare(task: Task, settings: Settings, notes: Iterable[str] = ()) -> Plan:
     """
     for name in task.spec.targets:
         variants.get(name)  # a name that nobody knows is not a set that is missing
-    task, listed = with_all(task)
     images = ImageSet.open(images_path(task.spec.images))
+    task, listed = with_all(task, set(images.index()["split"]))
     fitted, missing = leave_out_missing(task, images, settings.limit)
     plan = make_plan(fitted, images, task.spec.images, settings)
     return replace(plan, notes=(*notes, *listed, *missing, *plan.notes))

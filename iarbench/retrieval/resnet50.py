@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -82,22 +83,30 @@ def load_resnet50(path: Path, channels: int = 3) -> ResNet50:
     The released code drops keys it does not know without a word, and then computes with plain ImageNet weights.
 
     Raises:
-        UserError: no weight file, no key that matches, or tensors that are missing, unknown or of another shape.
+        UserError: no weight file, or as `resnet50_of`.
     """
-    state = read_state(path, wrappers=("state_dict", "model", "model_state_dict"))
-    network = ResNet50(channels)
+    return resnet50_of(read_state(path, wrappers=("state_dict", "model", "model_state_dict")), str(path), channels)
+
+
+def resnet50_of(released: Mapping[str, Tensor], origin: str, channels: int = 3) -> ResNet50:
+    """The network with released tensors; ``origin`` is what messages call where they came from.
+
+    Raises:
+        UserError: no key that matches, or tensors that are missing, unknown or of another shape.
+    """
+    state, network = dict(released), ResNet50(channels)
     known = network.state_dict().keys()
     if not any(network.released_key(name) in known for name in state):
         some = ", ".join(sorted(state)[:3])
         raise UserError(
-            f"{path} has no tensor of a ResNet-50 (it has {some}); keys must be torchvision's, such as "
+            f"{origin} has no tensor of a ResNet-50 (it has {some}); keys must be torchvision's, such as "
             "layer1.0.conv1.weight or backbone.layer1.0.conv1.weight"
         )
     for name, tensor in network.state_dict().items():  # files from before PyTorch 0.4.1 lack these counters
         if name.endswith("num_batches_tracked"):
             prefix = "backbone." if f"backbone.{name.rpartition('.')[0]}.weight" in state else ""
             state.setdefault(prefix + name, tensor)
-    load_released(network, state, str(path))
+    load_released(network, state, origin)
     return network.eval()
 
 

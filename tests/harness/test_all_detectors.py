@@ -8,6 +8,7 @@ import pytest
 from toys import Toys
 
 from iarbench.cli import main
+from iarbench.detector import Detector
 from iarbench.errors import UserError
 from iarbench.harness import all_detectors
 from iarbench.harness.all_detectors import with_all
@@ -29,7 +30,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> None:
     def choose(name: str) -> SimpleNamespace:
         if name == "bare":
             raise UserError("detector 'bare': there is no weight file bare.safetensors")
-        return SimpleNamespace(kind=SimpleNamespace(seconds_per_image=known[name]))
+        return SimpleNamespace(kind=type(name, (Detector,), {"seconds_per_image": known[name]}))
 
     monkeypatch.setattr(all_detectors, "choose", choose)
     monkeypatch.setattr(DETECTORS, "names", lambda: ["bare", *known])
@@ -37,7 +38,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("costs")
 def test_all_is_what_is_cheap_and_the_others_are_named_with_the_reason() -> None:
-    task, notes = with_all(asked("all", "quantloss"))
+    task, notes = with_all(asked("all", "quantloss"), {"test"})
     assert task.spec.detectors == ("cheap", "quantloss")
     assert notes == [
         "all detectors below 1 s an image: cheap",
@@ -49,14 +50,21 @@ def test_all_is_what_is_cheap_and_the_others_are_named_with_the_reason() -> None
 
 @pytest.mark.usefixtures("costs")
 def test_one_that_is_asked_for_by_name_is_taken_whatever_it_costs() -> None:
-    task, notes = with_all(asked("dear", "all"))
+    task, notes = with_all(asked("dear", "all"), {"test"})
     assert task.spec.detectors == ("dear", "cheap")
     assert not any("dear" in note for note in notes)
 
 
+def test_what_learns_is_left_out_where_there_is_nothing_to_learn_from() -> None:
+    (reason,) = (note for note in with_all(asked("all"), {"test"})[1] if "lida" in note and "left out" in note)
+    assert reason.endswith("it learns from images of split 'fit', and there are none")
+    task, _ = with_all(asked("all"), {"test", "fit"})
+    assert "lida" in task.spec.detectors
+
+
 def test_other_tasks_stay_as_they_are() -> None:
     task = asked("quantloss")
-    assert with_all(task) == (task, [])
+    assert with_all(task, {"test"}) == (task, [])
 
 
 def test_the_list_is_shown_before_the_work(

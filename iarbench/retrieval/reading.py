@@ -1,0 +1,50 @@
+"""Pixels for galleries and queries, from image sets and from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from iarbench.attack import attack_image, parse
+from iarbench.images.decode import decode_rgb
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from iarbench.images.image_set import ImageSet
+
+
+def set_pixels(
+    images: ImageSet, image_ids: Sequence[str], attack: str = "none", done: Callable[[int], None] = lambda count: None
+) -> list[NDArray[np.uint8]]:
+    """Images of a set, uint8 (H, W, 3) at their own size, after an attack, in the order of the ids.
+
+    ``done`` is told how many more are ready. A low-bit fingerprint does not survive resizing, so there is none.
+
+    Raises:
+        UserError: an unknown id or attack, or an image that cannot be decoded.
+    """
+    act = parse(attack)
+    found = []
+    for record in images.read(image_ids):
+        found.append(np.asarray(attack_image(act, record.pil(), record.image_id)))
+        done(1)
+    return found
+
+
+def file_pixels(path: Path) -> NDArray[np.uint8]:
+    """The image of a file, uint8 (H, W, 3).
+
+    Raises:
+        ImageError: it cannot be read or decoded.
+    """
+    from iarbench.images.decode import ImageError
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(str(path), error.strerror or str(error)) from None
+    return np.asarray(decode_rgb(data, str(path)))
