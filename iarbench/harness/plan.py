@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -238,10 +239,18 @@ def _sides(task: Task, chosen: list[Choice], weights_dir: Path | None) -> tuple[
                     weights = weights_hash(seen, encoder, weights_dir, transformer=transformer)
                     size = {"target": name, "image_size": seen.image_size}
                     identity = {**size, "encoder": encoder, "target_weights": weights}
+                    if transformer:
+                        identity["conditions"] = _conditions(seen)
                     sides.append(_Side(variant, seen, encoder, transformer, identity, detectors))
     if not sides:
         raise UserError(f"nothing to run: {'; '.join(notes)}")
     return sides, notes
+
+
+def _conditions(variant: Variant) -> str:
+    """Digest of the classes or prompts that a transformer can be asked with: prompts are no part of its weights."""
+    known = [variant.conditions, *variant.every_condition]
+    return hashlib.sha256(json.dumps(known).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _attack_code(text: str) -> dict[str, str]:

@@ -39,13 +39,13 @@ import torch
 from iarbench.detector import Detector
 
 class Likelihood(Detector):
-    name = "likelihood"
+    name = "likely"
     reads = frozenset({"transformer"})
 
     def score(self, evidence):
         loss = evidence.target.generator.training_loss
         rows = evidence.quantized.tokens
-        return {"likelihood": torch.stack([-loss(row[None], torch.zeros(1).long()) for row in rows])}
+        return {"likely": torch.stack([-loss(row[None], torch.zeros(1).long()) for row in rows])}
 """
 
 
@@ -163,4 +163,4 @@ def test_a_transformer_is_loaded_for_who_reads_it_alone(tmp_path: Path, monkeypa
     assert loaded == ["llamagen-mini"]
     rows = [row for row in read_rows(tmp_path / "b" / "results.jsonl") if row.target == "llamagen-mini"]
     weights = {row.detector: row.target_weights for row in rows}
-    assert weights["likelihood"] != weights["reconstruction"]
+    assert weights["likely"] != weights["reconstruction"]
