@@ -96,11 +96,6 @@ class Manifest(_Part):
     sha256: str = ""
     """of all other fields of this file"""
 
-    def digest(self) -> str:
-        """SHA-256 of all fields but `sha256`."""
-        fields = self.model_dump(mode="json", exclude_none=True, exclude={"sha256"})
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
-
 
 def read(root: Path) -> Manifest | None:
     """The manifest of a run's folder, None where there is none. Raises UserError when it cannot be read."""
@@ -121,7 +116,7 @@ def read(root: Path) -> Manifest | None:
         raise UserError(f"{path} is damaged ({where}: {first['msg']}); {ANEW}") from None
     except (ValueError, AttributeError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}); {ANEW}") from None
-    if manifest.digest() != manifest.sha256:
+    if _digest(found) != manifest.sha256:
         raise UserError(f"{path} is not as it was written: it was changed or is damaged; {ANEW}")
     return manifest
 
@@ -173,9 +168,15 @@ def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None, c
 
 def write(root: Path, manifest: Manifest) -> None:
     """Write the manifest, all or nothing."""
-    manifest = manifest.model_copy(update={"sha256": manifest.digest()})
-    text = json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False)
+    fields = manifest.model_dump(mode="json", exclude_none=True)
+    text = json.dumps({**fields, "sha256": _digest(fields)}, indent=1, ensure_ascii=False)
     write_text(root / "manifest.json", text + "\n")
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    """SHA-256 of all fields but `sha256`, as they stand in the file: a later version may know more of them."""
+    rest = {name: value for name, value in fields.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def finished(
