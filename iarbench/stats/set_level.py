@@ -25,10 +25,11 @@ import bisect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, gammaln, logsumexp
+from scipy.special import logsumexp
 
 from iarbench.stats.thresholds import TOLERANCE, FloatArray, IntArray, ScoreError
 
@@ -135,7 +136,7 @@ def share(
     others = [_checked(values) for values in _some(nonmembers, "non-members")]
     threshold = max(_kth_largest(values, fpr) for values in others)
     flagged = int((x > threshold).sum())
-    hits, misses = (np.array([(values > threshold).sum() for values in group]) for group in (known, others))
+    hits, misses = ([int((values > threshold).sum()) for values in group] for group in (known, others))
     sizes_own, sizes_others = ([len(values) for values in group] for group in (known, others))
     n = len(x)
 
@@ -150,8 +151,8 @@ def share(
         own = [_beta_binomial(count, h, m - h + 1) for h, m in zip(hits, sizes_own, strict=True)]
         return max(float(one[: flagged + 1].sum()) for one in own)
 
-    tpr = float(np.mean(hits / sizes_own))
-    false_rate = float(np.mean(misses / sizes_others))
+    tpr = float(np.mean(np.divide(hits, sizes_own)))
+    false_rate = float(np.mean(np.divide(misses, sizes_others)))
     low = _first(n, lambda count: too_many(count) > TAIL)
     high = n - _first(n, lambda rest: too_few(n - rest) > TAIL)
     value = (flagged / n - false_rate) / (tpr - false_rate) if tpr > false_rate else None
@@ -172,13 +173,20 @@ def _at_least(count: int, own: FloatArray, rest: FloatArray) -> float:
     return float(own @ tail[missing])
 
 
-def _beta_binomial(n: int, a: float, b: float) -> FloatArray:
+def _beta_binomial(n: int, a: int, b: int) -> FloatArray:
     """Probability (n + 1,) of 0..n successes at a beta-distributed rate; a = 0 is a rate of 0, b = 0 of 1."""
-    k = np.arange(n + 1)
     if a == 0 or b == 0:
-        return np.asarray(k == (0 if a == 0 else n), dtype=np.float64)
-    choose = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return np.asarray(np.exp(choose + betaln(k + a, n - k + b) - betaln(a, b)), dtype=np.float64)
+        return np.asarray(np.arange(n + 1) == (0 if a == 0 else n), dtype=np.float64)
+    log = _log_factorials(2 ** (n + a + b).bit_length())
+    ways = log[n] - log[: n + 1] - log[n::-1]
+    drawn = log[a - 1 : a + n] + log[b - 1 : b + n][::-1] - log[n + a + b - 1]
+    return np.asarray(np.exp(ways + drawn - (log[a - 1] + log[b - 1] - log[a + b - 1])), dtype=np.float64)
+
+
+@cache
+def _log_factorials(size: int) -> FloatArray:
+    """log 0!, log 1!, ..., `size` of them."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, size)))])
 
 
 def _first(n: int, holds: Callable[[int], bool]) -> int:
