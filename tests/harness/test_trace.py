@@ -183,7 +183,7 @@ def test_the_packaged_calibration_scores_are_current(tmp_path: Path) -> None:
     """Else run tools/build_calibration.py: the first answer of `iarbench trace` would take minutes."""
     task = Task.load("mini").narrowed(detectors=["quantloss"])
     said = io.StringIO()
-    make_tracer(task, None, 0.05, tmp_path, Settings(device="cpu"), said)
+    make_tracer(task, None, 0.05, tmp_path, Settings(device="cpu"), said, members=True)
     assert said.getvalue() == ""  # nothing was left to score
 
 
