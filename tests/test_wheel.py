@@ -52,6 +52,9 @@ def test_content_came_along(python: Path, tmp_path: Path) -> None:
         "len(list(Path(board.__path__[0]).glob('rows/*.jsonl'))))"
     )
     assert "iarbench-mini.md" in run(python, "-c", code, cwd=tmp_path)
+    built = run(python, "-m", "iarbench", "gallery", "build", "iarbench-mini", "--real", "flickr", "--k", "1",
+                "--out", "mini.gallery", cwd=tmp_path)  # fmt: skip
+    assert "7 images of 7 classes" in built
 
 
 def test_the_packaged_task_runs_from_the_wheel(python: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Lida(Detector):
         self,
         fingerprint: Kind = "levels",
         mode: Mode = "full",
-        weights: str = PACKAGED,
+        weights: str = "small",
         k: int = 5,
         seed: int = 0,
         adapt: bool = False,

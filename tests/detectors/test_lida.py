@@ -17,7 +17,7 @@ from iarbench.errors import UserError
 from iarbench.evidence import Evidence
 from iarbench.fit_batch import FitBatch
 from iarbench.retrieval.encoders import load_encoder
-from iarbench.retrieval.source import Source
+from iarbench.retrieval.source import PACKAGED, Source
 from iarbench.stats.retrieval import cosine
 from iarbench.testing import check_detector, toy_images, toy_target
 
@@ -39,6 +39,11 @@ def batches(order: Sequence[int]) -> Iterator[FitBatch]:
 def test_keeps_what_every_detector_promises() -> None:
     check_detector(Lida(k=3))
     check_detector(Lida("planes", k=3, adapt=True, epochs=2))
+
+
+def test_the_packaged_encoder_is_the_default_and_another_file_is_in_the_key() -> None:
+    assert (Lida().source, Lida().weights) == (Source(weights=PACKAGED), ())
+    assert Lida(weights="lida.pth").weights == ("lida.pth",)
 
 
 def test_the_draw_is_of_its_seed_whatever_the_order() -> None:
