@@ -23,16 +23,17 @@ nothing."""
 
 
 def warnings_of(areas: Areas) -> list[str]:
-    """A line for every property that separates a target's members from some set."""
-    lines = []
+    """A line for every property that separates some target's members from some set."""
+    found: dict[str, list[str]] = {}
     for target, traits in areas.items():
         for name, by_set in traits.items():
-            if found := [f"{other} (AUROC {area:.3f})" for other, area in by_set.items() if not LOW <= area <= HIGH]:
-                lines.append(
-                    f"warning: {name} alone separates {target} from {', '.join(found)}: the sets were not treated "
-                    "alike, or the generator leaves this trace; a detector may have learnt no more than that"
-                )
-    return lines
+            if apart := [f"{other} (AUROC {area:.3f})" for other, area in by_set.items() if not LOW <= area <= HIGH]:
+                found.setdefault(name, []).append(f"{target} from {', '.join(apart)}")
+    return [
+        f"warning: {name} alone separates {'; '.join(pairs)}: the sets were not treated alike, or the generator leaves "
+        "this trace; a detector may have learnt no more than that"
+        for name, pairs in found.items()
+    ]
 
 
 def check_leaks(plan: Plan) -> Areas:

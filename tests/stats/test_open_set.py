@@ -112,5 +112,5 @@ def test_the_threshold_on_the_maximum_keeps_its_level(correlation: float) -> Non
         calibration = np.max([unit.of_calibration(known[:, k], FOLD_OF) for k, unit in enumerate(units)], axis=0)
         tops = np.max([unit.whole.of(new[:, k]) for k, unit in enumerate(units)], axis=0)
         rates.append(np.mean(tops > max_threshold({"photos": {"photos": calibration}}, fpr)))
-    # 300 runs tell it to within 0.0018; 0.060 pass where the same images set unit and threshold, 0.042 to 0.046 here
-    assert 0.038 < np.mean(rates) <= fpr
+    # 300 runs tell it to within 0.0018; 0.064 pass where the same images set unit and threshold, 0.042 here
+    assert 0.036 < np.mean(rates) <= fpr

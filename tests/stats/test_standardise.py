@@ -1,37 +1,48 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from scipy.special import ndtri
 
 from iarbench.stats.standardise import FOLDS, folds_of, unit_of, units_of
 from iarbench.stats.thresholds import ScoreError, Scores
 
 
-def test_the_unit_of_ten_scores_by_hand() -> None:
-    # the median is the 5th of ten, the upper quantile the 9th; what lies below the median does not count
-    unit = unit_of(Scores.of([-900, -80, 3, 4, 5, 6, 7, 8, 9, 1000]))
-    assert unit.location == 5
-    assert unit.scale == pytest.approx((9 - 5) / ndtri(0.9))
-    assert unit.of(np.array([5.0, 9.0])) == pytest.approx([0, ndtri(0.9)])
+def test_the_unit_of_twenty_scores_by_hand() -> None:
+    # the 0.8 quantile is the 16th of twenty; four exceed it, by 1, 2, 3 and 6; what lies below does not count
+    scores = [-900.0, -80.0, *np.arange(3.0, 17.0), 17.0, 18.0, 19.0, 22.0]
+    unit = unit_of(Scores.of(scores), 0.8)
+    assert unit.scale == pytest.approx(3)
+    assert unit.of(np.array([16.0, 19.0])) == pytest.approx([-math.log(0.2), -math.log(0.2) + 1])
 
 
-def test_normal_scores_get_their_own_standard_deviation() -> None:
-    unit = unit_of(Scores.of(np.random.default_rng(0).normal(7, 3, 200_000)))
-    assert (unit.location, unit.scale) == (pytest.approx(7, abs=0.03), pytest.approx(3, abs=0.03))
+def test_a_standardised_score_says_how_many_score_higher() -> None:
+    scores = np.random.default_rng(0).exponential(7, 200_000) - 90
+    unit = unit_of(Scores.of(scores))
+    for z in (4.0, 6.0):
+        higher = np.mean(unit.of(scores) > z)
+        assert higher == pytest.approx(math.exp(-z), rel=0.07)
 
 
 def test_sets_count_the_same_whatever_their_sizes() -> None:
-    few, many = Scores.of([0.0, 10.0]), Scores.of(np.arange(100.0))
-    # half of the weight lies on 0 and 10: the median is reached at 33 of the hundred, the ninth tenth at 79
-    unit = unit_of(Scores.pool([few, many]))
-    assert unit.location == 10
-    assert unit.scale == pytest.approx((79 - 10) / ndtri(0.9))
+    few, many = Scores.of([0.0, 200.0]), Scores.of(np.arange(100.0))
+    # 0 and 200 weigh a quarter each: the 0.7 quantile is reached at 89 (0.25 + 0.45), and 90 to 99 and 200 exceed it
+    unit = unit_of(Scores.pool([few, many]), 0.7)
+    excess = (0.25 * (200 - 89) + 0.005 * np.arange(1, 11).sum()) / (0.25 + 0.05)
+    assert unit.scale == pytest.approx(excess)
+    assert unit.location == pytest.approx(89 + excess * math.log(0.3))
+
+
+def test_where_many_share_the_highest_score_the_tail_begins_below_it() -> None:
+    unit = unit_of(Scores.of([1.0, 2.0, 4.0, 4.0, 4.0]))  # above 2 are three of five, each by 2
+    assert unit.scale == pytest.approx(2)
+    assert unit.of(np.array([2.0, 4.0])) == pytest.approx([-math.log(0.6), -math.log(0.6) + 1])
 
 
 def test_no_spread_and_no_scores_are_refused() -> None:
-    with pytest.raises(ScoreError, match="no spread"):
-        unit_of(Scores.of([1.0] * 9 + [2.0]))
+    with pytest.raises(ScoreError, match="all calibration non-members score 1: no spread"):
+        unit_of(Scores.of([1.0] * 9))
     with pytest.raises(ScoreError, match="no calibration"):
         unit_of(Scores.of([]))
 
@@ -50,4 +61,4 @@ def test_a_calibration_image_has_no_say_in_its_own_unit() -> None:
 def test_a_set_that_a_fold_empties_does_not_count() -> None:
     pooled = Scores.pool([Scores.of([1.0]), Scores.of(np.arange(10.0))])
     keep = np.array([False] + [True] * 10)
-    assert unit_of(pooled, keep=keep) == unit_of(Scores.of(np.arange(10.0)))
+    assert unit_of(pooled, 0.8, keep) == unit_of(Scores.of(np.arange(10.0)), 0.8)

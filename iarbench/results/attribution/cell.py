@@ -14,7 +14,7 @@ from iarbench.results.attribution.task import AttributionTask
 from iarbench.results.image_index import ImageIndex
 from iarbench.results.rows import OTHERS
 from iarbench.stats.open_set import Maxima
-from iarbench.stats.standardise import UPPER, Units, folds_of, units_of
+from iarbench.stats.standardise import TAIL, Units, folds_of, units_of
 from iarbench.stats.thresholds import FloatArray, IntArray, Scores
 
 
@@ -65,7 +65,7 @@ class Standard:
     cell: Cell
     calibration: Cell
     left_out: str | None = None
-    upper: float = UPPER
+    tail: float = TAIL
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class Standard:
 
     def _units(self, target: str) -> Units:
         folds = [self._folds(source) for sources in self._nonmember_sources(target).values() for source in sources]
-        return units_of(Scores.pool(list(self.nonmembers(target).values())), np.concatenate(folds), self.upper)
+        return units_of(Scores.pool(list(self.nonmembers(target).values())), np.concatenate(folds), self.tail)
 
     def nonmembers(self, target: str) -> dict[str, Scores]:
         """Set -> calibration scores of a target's non-members."""
