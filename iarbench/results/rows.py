@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -113,7 +113,15 @@ def write_rows(rows: Iterable[BaseModel], path: Path) -> None:
     write_text(path, "".join(lines))
 
 
-def read_rows(path: Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  # type: ignore[assignment]
+@overload
+def read_rows(path: Path) -> list[Row]: ...
+
+
+@overload
+def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]: ...
+
+
+def read_rows(path: Path, kind: type[Any] = Row) -> list[Any]:
     """The rows of a results.jsonl, of one kind. Raises UserError naming the line that is not a row."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

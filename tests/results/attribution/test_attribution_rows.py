@@ -20,6 +20,7 @@ from iarbench.results.attribution.tables import markdown, plain
 from iarbench.results.attribution.task import AttributionTask
 from iarbench.results.rows import read_rows, write_rows
 from iarbench.results.view import View
+from iarbench.stats.standardise import Units
 
 TARGETS = ("a", "b", "b-s")
 SOURCES = (*TARGETS, "photos", "walls")
@@ -140,8 +141,13 @@ def test_a_family_that_is_left_out_is_no_answer_and_sets_no_threshold(
     again = compute_rows(poisoned, images, TASK)
     same = one(again, metric="balanced_accuracy", level="model", left_out="B", **wanted)
     assert same.threshold == balanced.threshold
-    whole = {"metric": "balanced_accuracy", "level": "model", "setting": "open", "fpr_nominal": 0.05}
-    assert one(again, **whole).threshold != one(rows, **whole).threshold
+
+    def unit(scores: pd.DataFrame, left_out: str | None) -> Units:
+        (many,) = cells_of(scores, images, TASK)
+        return Standard(many.cell("none"), many.cell("none"), left_out).units["a"]
+
+    assert unit(poisoned, "B") == unit(scores, "B")
+    assert unit(poisoned, None) != unit(scores, None)
 
 
 def test_labels_and_scores_of_test_images_change_no_threshold(
