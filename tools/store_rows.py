@@ -25,7 +25,7 @@ def main(run: Path, stored: Path) -> None:
     def is_kept(row: Row) -> bool:
         return row.nonmember_set not in generators or row.nonmember_set in siblings.get(row.target, ())
 
-    kept = list(filter(is_kept, read_rows(run / "results.jsonl")))
+    kept: list[Row] = list(filter(is_kept, read_rows(run / "results.jsonl")))
     write_rows(kept, stored)
     print(f"{len(kept)} rows in {stored}, {stored.stat().st_size / 2**20:.1f} MiB")
 
