@@ -30,7 +30,7 @@ class VARTokenizer(Tokenizer):
 
     inverse_modules = ("encoder", "quant_conv")
     capabilities = Tokenizer.capabilities | {"search"}
-    search_tells_best = True
+    main_score = "ratio"
 
     def __init__(self, config: Mapping[str, Any], image_size: int) -> None:
         super().__init__(config, image_size)

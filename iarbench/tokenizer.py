@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -32,8 +32,9 @@ class Tokenizer(nn.Module, ABC):
     image_size: int
     native_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     capabilities: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})
-    #: whether the nearest codes of a search, not those of the family's own quantiser, tell its images best
-    search_tells_best: ClassVar[bool] = False
+    #: which score of `quantloss` tells its images best, as measured on calibration images: "greedy", minus the error
+    #: of the family's own quantiser; "searched", minus that after a search; "ratio", minus the second over the first
+    main_score: ClassVar[Literal["greedy", "searched", "ratio"]] = "greedy"
     #: submodules that inverse fine-tuning trains (arXiv 2606.28386, appendix C); the rest stays frozen
     inverse_modules: ClassVar[tuple[str, ...]] = ("encoder",)
 

@@ -37,7 +37,7 @@ class QuantLossDescent(Detector):
         f = evidence.signal("descended", lambda: descend(tokenizer, evidence.images, evidence.f))
         greedy = tokenizer.quantize(f).features
         found = tokenizer.search(f, SOLVER).features if searches(evidence) else None
-        return quantisation_scores(self.name, f, greedy, found)
+        return quantisation_scores("searched", self.name, f, greedy, found)
 
 
 def descend(tokenizer: Tokenizer, images: Tensor, f: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
     QuantLoss(x) = mean over C, h, w of (f - f_Z)^2,  f = E(x),  f_Z = Q(f)
 
 Images that the model made were decoded from codebook features, so an encoder that inverts the decoder lands on them.
-VAR's multi-scale quantiser is greedy and misses most of the tokens an image was made from; there f_Z is searched for.
-Infinity's is greedy too, but its bits are found without: as in the paper, a search loses more than it finds
-(docs/token_search.md); `quantloss-searched` makes it all the same.
+VAR's multi-scale quantiser is greedy and misses most of the tokens an image was made from; there f_Z is searched for,
+and what tells best is how much nearer the search comes. Infinity's is greedy too, but its bits are found without: as in
+the paper, a search loses more than it finds (docs/token_search.md); `quantloss-searched` makes it all the same.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ EPSILON = 1e-10  # features may lie on the codebook exactly
 class QuantLoss(Detector):
     """Minus the quantisation error in feature space; one encoder pass, and a search where that tells images best.
 
-    Scores where there is a search, all higher for the target's images: the detector's own name, minus the error after
-    it; ``greedy``, minus the error before it; ``ratio``, minus the first over the second: how much nearer the codebook
-    is than it seemed, however hard the image.
+    Scores where there is a search, all higher for the target's images: ``searched``, minus the error after it (the
+    paper's for VAR); ``greedy``, minus the error before it; ``ratio``, minus the first over the second: how much nearer
+    the codebook is than it seemed, however hard the image. The one that the tokenizer names its `main_score` has the
+    detector's own name instead.
     """
 
     name: ClassVar[str] = "quantloss"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
     solver: ClassVar[str] = SOLVER
     seconds_per_image: ClassVar[float | None] = 0.079
@@ -39,7 +40,10 @@ class QuantLoss(Detector):
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
         found = evidence.searched(self.solver).features if self._searches(evidence) else None
-        return quantisation_scores(self.name, evidence.f, evidence.quantized.features, found)
+        return quantisation_scores(self._main(evidence), self.name, evidence.f, evidence.quantized.features, found)
+
+    def _main(self, evidence: Evidence) -> str:
+        return evidence.target.tokenizer.main_score
 
     def _searches(self, evidence: Evidence) -> bool:
         return searches(evidence)
@@ -51,6 +55,9 @@ class QuantLossSearched(QuantLoss):
     name: ClassVar[str] = "quantloss-searched"
     seconds_per_image: ClassVar[float | None] = 0.088
     mib_per_image: ClassVar[float | None] = 12
+
+    def _main(self, evidence: Evidence) -> str:
+        return "searched"
 
     def _searches(self, evidence: Evidence) -> bool:
         return can_search(evidence)
@@ -83,15 +90,16 @@ class QuantLossReference(QuantLossSearched):
     mib_per_image: ClassVar[float | None] = 5.1
 
 
-def quantisation_scores(name: str, f: Tensor, greedy: Tensor, found: Tensor | None) -> dict[str, Tensor]:
+def quantisation_scores(main: str, name: str, f: Tensor, greedy: Tensor, found: Tensor | None) -> dict[str, Tensor]:
     """The scores of :class:`QuantLoss` for features f, their greedy codes and, where there is a search, what it found;
-    all (B, C, h, w).
+    all (B, C, h, w). The one called `main` comes first and is called `name`.
     """
     before = mse(f, greedy)
     if found is None:
         return {name: -before}
     after = mse(f, found)
-    return {name: -after, "greedy": -before, "ratio": -(after + EPSILON) / (before + EPSILON)}
+    scores = {"searched": -after, "greedy": -before, "ratio": -(after + EPSILON) / (before + EPSILON)}
+    return {name: scores.pop(main), **scores}
 
 
 def can_search(evidence: Evidence) -> bool:
@@ -100,8 +108,8 @@ def can_search(evidence: Evidence) -> bool:
 
 
 def searches(evidence: Evidence) -> bool:
-    """Whether there is a search and its codes tell the target's images better."""
-    return can_search(evidence) and evidence.target.tokenizer.search_tells_best
+    """Whether there is a search and what it finds tells the target's images better."""
+    return can_search(evidence) and evidence.target.tokenizer.main_score != "greedy"
 
 
 def quant_loss(evidence: Evidence, solver: str = SOLVER) -> Tensor:
