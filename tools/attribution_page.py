@@ -1,0 +1,37 @@
+"""Stores the results of an attribution run: its rows, its picture and the table of docs/attribution.md.
+
+python tools/attribution_page.py runs/attribution
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from iarbench.results.attribution.rows import AttributionRow
+from iarbench.results.attribution.tables import markdown
+from iarbench.results.rows import read_rows
+
+ROOT = Path(__file__).parents[1]
+ROWS = ROOT / "leaderboard" / "rows" / "attribution-mini.jsonl"
+PAGE = ROOT / "docs" / "attribution.md"
+BEGIN, END = "<!-- table:begin -->\n", "\n<!-- table:end -->"
+
+
+def table() -> str:
+    """The table of the stored rows, as the page has it."""
+    return markdown(read_rows(ROWS, AttributionRow))
+
+
+def main(run: Path) -> None:
+    """Copy what the finished run left, and write its table into the page."""
+    shutil.copyfile(run / "results.jsonl", ROWS)
+    shutil.copyfile(run / "results.png", PAGE.with_suffix(".png"))
+    text = PAGE.read_text()
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    PAGE.write_text(before + BEGIN + table() + END + after)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
