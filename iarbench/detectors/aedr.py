@@ -34,6 +34,8 @@ class AEDR(Detector):
 
     name: ClassVar[str] = "aedr"
     requires: ClassVar[frozenset[str]] = frozenset({"decode", "quantize"})
+    seconds_per_image: ClassVar[float | None] = 0.033
+    mib_per_image: ClassVar[float | None] = 3.2
 
     def __init__(self, homogeneity: Literal["square", "absolute"] = "square", quantise: bool = False) -> None:
         self.weight, self.quantise = homogeneity, quantise
@@ -52,6 +54,8 @@ class PlainAEDR(Detector):
 
     name: ClassVar[str] = "aedr-plain"
     requires: ClassVar[frozenset[str]] = frozenset({"decode", "quantize"})
+    seconds_per_image: ClassVar[float | None] = 0.034
+    mib_per_image: ClassVar[float | None] = 2.9
 
     def __init__(self, quantise: bool = False) -> None:
         self.quantise = quantise
