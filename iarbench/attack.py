@@ -11,12 +11,14 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from iarbench.errors import UserError
 from iarbench.parameters import Parameter, as_text, declared_by, listed, require_value, split_parameters, typed
 from iarbench.registry import ATTACKS, is_file_reference
+from iarbench.user_code import one_line_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,19 +136,29 @@ def attack_image(attack: Attack, image: Image.Image, image_id: str) -> Image.Ima
         A PIL image, mode RGB, of the same size.
 
     Raises:
-        UserError: the attack gave back another mode or size.
+        UserError: the attack gave back another mode or size, or no image; or an attack of a user's failed.
     """
     import numpy as np
+    from PIL import Image
 
     key = "\x00".join((attack.name, str(attack.version), image_id)).encode("utf-8", "surrogatepass")
     seed = int.from_bytes(hashlib.sha256(key).digest(), "big")
-    attacked = attack.apply(image, np.random.Generator(np.random.PCG64(seed)))
+    rng = np.random.Generator(np.random.PCG64(seed))
+    with nullcontext() if _is_ours(attack) else one_line_errors(f"attack {attack.name!r} on image {image_id}"):
+        attacked = attack.apply(image, rng)
+    if not isinstance(attacked, Image.Image):
+        raise UserError(f"attack {attack.name!r} returned {type(attacked).__name__}; return a PIL image")
     if attacked.mode != "RGB" or attacked.size != image.size:
         raise UserError(
             f"attack {attack.name!r} turned an RGB image of {image.size} into {attacked.mode} of {attacked.size}; "
             "an attack must keep mode and size"
         )
     return attacked
+
+
+def _is_ours(attack: Attack) -> bool:
+    steps = attack.steps if isinstance(attack, Chain) else (attack,)
+    return all(type(step).__module__.startswith("iarbench.") for step in steps)
 
 
 def require_range(name: str, what: str, value: float, low: float, high: float, *, above_low: bool = False) -> None:

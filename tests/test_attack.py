@@ -237,6 +237,18 @@ class Twin(Attack):
     def apply(self, image, rng):
         return image
 
+@dataclass(frozen=True)
+class Fails(Attack):
+    prefix: ClassVar[str] = "fails"
+    def apply(self, image, rng):
+        raise ValueError("too dark")
+
+@dataclass(frozen=True)
+class Nothing(Attack):
+    prefix: ClassVar[str] = "nothing"
+    def apply(self, image, rng):
+        pass
+
 class NotOne: pass
 """
 
@@ -259,3 +271,14 @@ def test_an_attack_from_a_file(tmp_path: Path) -> None:
         parse(f"{tmp_path}/mine.py:Twin")
     with pytest.raises(UserError, match="not an attack; it must be a frozen dataclass"):
         parse(f"{tmp_path}/mine.py:NotOne")
+
+
+def test_an_attack_of_a_user_that_fails_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    for attack, message in (
+        ("Fails", r"attack 'fails' on image x: ValueError: too dark \(mine.py, line \d+\)"),
+        ("Fails+jpeg50", r"attack 'fails\+jpeg50' on image x: ValueError: too dark"),
+        ("Nothing", r"attack 'nothing' returned NoneType; return a PIL image"),
+    ):
+        with pytest.raises(UserError, match=message):
+            attack_image(parse(f"{tmp_path}/mine.py:{attack}"), photo(0), "x")
