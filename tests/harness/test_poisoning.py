@@ -17,8 +17,8 @@ from iarbench.images.record import ImageRecord
 from iarbench.registry import DETECTORS
 from iarbench.task import Task
 
-QUICK = {"likelihood": "likelihood:conditions=1,epochs=2", "d3qe": "d3qe:epochs=1"}
-"""How a detector learns in a second, where it would take longer."""
+QUICK = {"likelihood": "likelihood:conditions=1,epochs=2", "d3qe": "d3qe:epochs=1", "lida": "lida:k=2"}
+"""How a detector learns in a second and from few images, where it would take longer or more."""
 
 LEARNING = [name for name in DETECTORS.names() if DETECTORS.is_builtin(name) and fits(DETECTORS.get(name))]
 SOURCES = ("llamagen-mini", "var-mini", "flickr")

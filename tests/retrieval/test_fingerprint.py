@@ -16,7 +16,7 @@ from iarbench.retrieval.fingerprint import SIZE, TILE, channels, fingerprint, fu
 from iarbench.retrieval.source import KINDS
 from iarbench.retrieval.tiles import choose_tile, complexity, enlarge, patch_map, tiles
 
-GOLDENS = json.loads((Path(__file__).parents[1] / "golden" / "lida" / "goldens.json").read_text())
+GOLDENS = json.loads((Path(__file__).parents[1] / "baseline_goldens" / "lida" / "goldens.json").read_text())
 
 
 @pytest.fixture(scope="module")

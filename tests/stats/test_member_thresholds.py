@@ -9,7 +9,7 @@ import pytest
 from iarbench.stats.member_thresholds import kde_threshold, outlier_threshold
 from iarbench.stats.thresholds import ScoreError
 
-AEDR = Path(__file__).parents[1] / "golden" / "aedr_scores.csv"
+AEDR = Path(__file__).parents[1] / "baseline_goldens" / "aedr_scores.csv"
 """Losses and homogeneities of 500 images each, from the score files in the repository of AEDR; target: SD1.5."""
 
 

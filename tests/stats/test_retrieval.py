@@ -12,7 +12,7 @@ import pytest
 from iarbench.errors import UserError
 from iarbench.stats.retrieval import chance_average_precision, chance_rank1, cosine, retrieve, spread
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "lida" / "goldens.json").read_text())["metrics"]
+GOLDEN = json.loads((Path(__file__).parents[1] / "baseline_goldens" / "lida" / "goldens.json").read_text())["metrics"]
 
 
 def test_the_numbers_of_the_published_code() -> None:
