@@ -85,6 +85,7 @@ def test_isotropy_over_a_window_asks_neighbours_to_differ() -> None:
     assert isotropy_loss(flat, window=2).item() == 3.0  # twelve entries of 1 too many, four numbers
 
 
+@pytest.mark.long
 def test_isotropy_spreads_features_over_more_directions(tmp_path: Path) -> None:
     def directions(weight: float) -> float:
         model = tokenizer()
@@ -100,6 +101,7 @@ def test_isotropy_spreads_features_over_more_directions(tmp_path: Path) -> None:
     assert spread > 3.9, plain
 
 
+@pytest.mark.long
 def test_the_latent_term_makes_decoded_images_readable(tmp_path: Path) -> None:
     def unread(weight: float) -> float:
         """The encoder's error on decoded images, as a share of the variance of their features."""
@@ -226,6 +228,7 @@ def test_an_encoder_learns_from_tokens_of_pictures_alone(parquet: Path, tmp_path
     assert target.weights_hash != load_target("rar-mini", "inverse").weights_hash
 
 
+@pytest.mark.long
 def test_a_warm_start_begins_with_the_weights_of_like(parquet: Path, tmp_path: Path) -> None:
     def distance(*flag: str) -> float:
         """Of the decoder after one batch from that of var-mini, in standard deviations of its weights."""
@@ -306,6 +309,7 @@ def test_training_mixes_precisions_only_where_that_is_quick(
         assert torch.is_autocast_enabled("cpu") == mixes
 
 
+@pytest.mark.long
 def test_other_classes_are_learnt_at_first_and_then_cut_off(parquet: Path, tmp_path: Path) -> None:
     assert [own_fraction(f, 0.5) for f in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.3, 0.45, 1.0, 1.0])
     assert own_fraction(0.0, 0.0) == 1.0
