@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from iarbench import content
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from iarbench.results.image_index import Most
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Task:
     """What a run works on. `text`: the YAML as written; `spec`: what the command line made of it."""
 
@@ -72,7 +73,7 @@ class Task:
 
     def needs(self, target: str, source: str, split: str, attack: str) -> bool:
         """Whether images of this source and split under this attack say anything about the target."""
-        spec, asked = self.spec, self._asked()
+        spec, asked = self.spec, self._asked
         others = split in (spec.nonmember_split, spec.calibration_split)
         if spec.mirrored and source == target and others and attack in map(mirrored, asked):
             return True
@@ -91,9 +92,10 @@ class Task:
             return None
         return first.members if source == target else first.real if source in self.spec.real else first.others
 
-    def _asked(self) -> set[str]:
+    @cached_property
+    def _asked(self) -> frozenset[str]:
         """Names of the attacks that rows are about, and of none."""
-        return {CLEAN, *(parse(name).name for name in self.spec.attacks)}
+        return frozenset({CLEAN, *(parse(name).name for name in self.spec.attacks)})
 
     def result_task(self) -> ResultTask:
         """What `iarbench.results.compute` needs to know."""
@@ -108,7 +110,7 @@ class Task:
             real_sets={source: (source,) for source in spec.real},
             pooled=spec.pooled,
             mirrored=spec.mirrored,
-            attacks=tuple(sorted(self._asked())),
+            attacks=tuple(sorted(self._asked)),
             siblings=self.siblings,
             most=self._most(),
             fprs=spec.fpr,
