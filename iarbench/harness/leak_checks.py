@@ -8,7 +8,7 @@ from typing import Any
 
 from iarbench.harness.plan import Plan
 from iarbench.images.record import ImageRecord
-from iarbench.images.traits import blockiness, grey_of, high_frequency, sharpness
+from iarbench.images.traits import Grey, blockiness, grey_of, high_frequency, sharpness
 
 LOW, HIGH = 0.1, 0.9
 """An AUROC outside these bounds is reported as a leak."""
@@ -51,24 +51,28 @@ def check_leaks(plan: Plan) -> Areas:
                 for source in sources
                 if source != target and members and others[source]
             }
-            for name in _TRAITS
+            for name in (*_OF_FILE, *_OF_PICTURE)
         }
     return areas
 
 
-_TRAITS: dict[str, Callable[[ImageRecord], float | str]] = {
+_OF_FILE: dict[str, Callable[[ImageRecord], float | str]] = {
     "file size": lambda record: float(len(record.bytes)),
     "file format": lambda record: record.format,
     "image width": lambda record: float(record.width),
     "image height": lambda record: float(record.height),
-    "8x8 blockiness": lambda record: blockiness(grey_of(record.pil())),
-    "high-frequency energy": lambda record: high_frequency(grey_of(record.pil())),
-    "sharpness": lambda record: sharpness(grey_of(record.pil())),
+}
+_OF_PICTURE: dict[str, Callable[[Grey], float]] = {
+    "8x8 blockiness": blockiness,
+    "high-frequency energy": high_frequency,
+    "sharpness": sharpness,
 }
 
 
 def _traits(record: ImageRecord) -> dict[str, float | str]:
-    return {name: measure(record) for name, measure in _TRAITS.items()}
+    grey = grey_of(record.pil())
+    of_picture = {name: measure(grey) for name, measure in _OF_PICTURE.items()}
+    return {name: measure(record) for name, measure in _OF_FILE.items()} | of_picture
 
 
 def _sample(plan: Plan, source: str, split: str) -> list[ImageRecord]:
