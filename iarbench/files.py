@@ -1,8 +1,10 @@
-"""Writing files all or nothing (a reader never sees a half-written one, whenever the writer dies), and the cache."""
+"""Files: written all or nothing, so that a reader never sees a half-written one; their digests; the cache."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +27,18 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, all or nothing."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def copy_atomically(source: Path, path: Path) -> None:
+    """Copy a file, all or nothing."""
+    with source.open("rb") as found:
+        write_atomically(path, lambda file: shutil.copyfileobj(found, file))
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cache_dir() -> Path:

@@ -9,8 +9,8 @@ from typing import Any
 
 from iarbench.detector import NAME, READS, Detector, tells_siblings, what_it_reads
 from iarbench.errors import UserError
+from iarbench.files import sha256_file
 from iarbench.models import variants
-from iarbench.models.weights import sha256_file
 from iarbench.parameters import Parameter, Value, declared_by, listed, split_parameters, typed
 from iarbench.registry import DETECTORS, did_you_mean
 from iarbench.user_code import Code, is_file_reference, load_module, neighbours, one_line_errors, split_reference

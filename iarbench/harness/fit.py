@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from iarbench.detector import fits_once, tells_siblings
 from iarbench.errors import UserError
+from iarbench.files import sha256_file
 from iarbench.harness.choose import Choice
 from iarbench.harness.store import safe
 from iarbench.models.variants import Variant
-from iarbench.models.weights import sha256_file
 from iarbench.task import Task
 
 if TYPE_CHECKING:

@@ -1,19 +1,16 @@
-"""Scores of known images that `trace` compares with: planned, taken from the package where they come with it, read."""
+"""Scores of known images that `trace` compares with: planned, and read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from iarbench.content import calibration_path
 from iarbench.detector import tells_siblings
 from iarbench.errors import UserError
-from iarbench.files import write_atomically
 from iarbench.harness.plan import Plan, Settings, make_plan
-from iarbench.harness.store import is_stored
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.models.weights import encoders
@@ -51,15 +48,6 @@ def plan_known(
         raise UserError(f"{task.spec.images} holds no non-members for {target}; see `iarbench images info`")
     own = tuple(job for job in plan.jobs if job.chunk.source == target and job.attack == CLEAN)  # not mirrored ones
     return replace(plan, jobs=(*others, *own) if members else others)
-
-
-def take_shipped(plans: Iterable[Plan], cache: Path) -> None:
-    """Copy to `cache` the scores that come with the package, where they are those of exactly these parts."""
-    shipped = calibration_path()
-    for part in (part for plan in plans for part in plan.parts):
-        if not is_stored(cache, part) and is_stored(shipped, part):
-            data = (shipped / part.path).read_bytes()
-            write_atomically(cache / part.path, lambda file, data=data: file.write(data))  # type: ignore[misc]
 
 
 def read_known(plan: Plan, cache: Path) -> KnownScores:

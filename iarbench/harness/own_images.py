@@ -16,7 +16,7 @@ import yaml
 
 from iarbench.content import images_path
 from iarbench.errors import UserError
-from iarbench.files import write_text
+from iarbench.files import sha256_file, write_text
 from iarbench.harness.own_set import CALIBRATION, TEST, OwnImages, write_own_set
 from iarbench.images.image_set import ImageSet
 from iarbench.images.importing import ImportReport
@@ -112,7 +112,6 @@ def _key(task: Task, own: OwnImages, size: int, names: Sequence[str]) -> str:
 
 def _content(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256_file(file)
     except OSError:
         return "cannot be read"  # and is said to be when the pictures are read

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from iarbench.errors import UserError
+from iarbench.files import copy_atomically
 from iarbench.harness.fit import digest
 from iarbench.harness.learn import unfitted, with_learnt
 from iarbench.harness.plan import Plan
@@ -23,16 +22,14 @@ def take_over(plan: Plan, root: Path, others: Sequence[Path]) -> None:
     for other in others:
         if not (other / "scores").is_dir():
             raise UserError(f"{other}: no scores to reuse; give the folder that `iarbench run --out` wrote")
-        _copy((fit.path for fit in unfitted(plan, root) if digest(other, fit) is not None), other, root)
-        known = with_learnt(plan, root)
-        parts = (cell.part for job in known.missing(root) for cell in job.cells)
-        _copy((part.path for part in parts if is_stored(other, part)), other, root)
+        for fit in unfitted(plan, root):
+            if digest(other, fit) is not None:
+                copy_atomically(other / fit.path, root / fit.path)
+        take_parts(with_learnt(plan, root), root, other)
 
 
-def _copy(paths: Iterable[str], source: Path, root: Path) -> None:
-    for path in paths:
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")  # all or nothing, as a run writes it
-        shutil.copyfile(source / path, partial)
-        partial.replace(target)
+def take_parts(plan: Plan, root: Path, other: Path) -> None:
+    """Copy below `root` the parts that the plan lacks there and that are stored below `other`."""
+    for part in (cell.part for job in plan.missing(root) for cell in job.cells):
+        if is_stored(other, part):
+            copy_atomically(other / part.path, root / part.path)

@@ -17,9 +17,10 @@ import numpy as np
 
 from iarbench.detector import Detector, tells_siblings
 from iarbench.evidence import Evidence
-from iarbench.harness.known_scores import KnownScores, plan_known, read_known, take_shipped
+from iarbench.harness.known_scores import KnownScores, plan_known, read_known
 from iarbench.harness.learn import learn
 from iarbench.harness.plan import Settings, together
+from iarbench.harness.reuse import take_parts
 from iarbench.images.image_set import ImageSet
 from iarbench.images.preprocess import Preprocess
 from iarbench.progress import Progress
@@ -158,7 +159,7 @@ def make_tracer(
     Raises:
         UserError: as `iarbench.harness.run.run`; or too few calibration images for `alpha`.
     """
-    from iarbench.content import images_path
+    from iarbench.content import calibration_path, images_path
     from iarbench.harness.execute import all_learnt, at_work, decide, execute, target_of
     from iarbench.harness.targets import load_targets
 
@@ -166,7 +167,8 @@ def make_tracer(
     images = ImageSet.open(images_path(task.spec.images))
     planned = [plan_known(task, target, encoder, images, settings, members) for target in task.spec.targets]
     plans = [learn(plan, cache, settings) for plan in planned]
-    take_shipped(plans, cache)
+    for plan in plans:
+        take_parts(plan, cache, calibration_path())
     todo = together(job for plan in plans for job in plan.missing(cache))
     if todo:
         with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:

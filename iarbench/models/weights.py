@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from iarbench.errors import UserError
+from iarbench.files import sha256_file
 from iarbench.hub import HubError, fetch_file
 from iarbench.models.variants import ORIGINAL, Variant, WeightFile, encoder_names
 
@@ -64,12 +65,6 @@ def _digest(variant: Variant, part: str, weights_dir: Path | None) -> str:
 def _remembered(path: Path, changed: int) -> str:
     """The file's hash, computed once as long as the file does not change."""
     return sha256_file(path)
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal, read in blocks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _beside(variant: Variant, file: WeightFile) -> Path:

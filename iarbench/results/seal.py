@@ -6,12 +6,11 @@ those of the parts of scores.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from iarbench.errors import UserError
-from iarbench.files import write_text
+from iarbench.files import sha256_file, write_text
 
 PARTS = "parts.txt"
 
@@ -19,7 +18,7 @@ PARTS = "parts.txt"
 def digest(path: Path) -> str | None:
     """SHA-256 of a file; None where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_file(path)
     except OSError:
         return None
 

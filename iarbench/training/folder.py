@@ -16,9 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from iarbench.errors import UserError
-from iarbench.files import write_atomically, write_text
+from iarbench.files import sha256_file, write_atomically, write_text
 from iarbench.models.variants import Variant, read_family, variants_of
-from iarbench.models.weights import sha256_file
 
 #: how the families' releases call the number of classes of a transformer
 CLASS_COUNTS = ("num_classes", "condition_num_classes")

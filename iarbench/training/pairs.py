@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iarbench.files import sha256_file
 from iarbench.generator import to_uint8
 from iarbench.images.image_set import ImageSet
 from iarbench.models.loading import load_generator
 from iarbench.models.sample_images import make_records
 from iarbench.models.variants import Variant
-from iarbench.models.weights import locate, sha256_file
+from iarbench.models.weights import locate
 from iarbench.progress import Progress
 from iarbench.tokenizer import Tokenizer
 
