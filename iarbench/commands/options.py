@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from iarbench.device import PRECISIONS, check_device
 from iarbench.errors import UserError
 from iarbench.parameters import split_names
+from iarbench.text_table import aligned
 
 if TYPE_CHECKING:
     from iarbench.harness.plan import Settings
@@ -141,8 +142,7 @@ def say(text: str, quiet: bool = False) -> None:
 
 def table(rows: list[list[str]]) -> str:
     """Columns padded with two spaces between; in a terminal the header is bold."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows)
     if sys.stdout.isatty():
         lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
     return "\n".join(lines)

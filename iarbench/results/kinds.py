@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     import pandas as pd
     from pydantic import BaseModel
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from iarbench.results.view import View
     from iarbench.task import Task
@@ -38,8 +38,8 @@ class Kind(ABC):
         """Write its picture, a PNG."""
 
     @abstractmethod
-    def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
-        """Print the table, or plain lines when the output is not a terminal."""
+    def render(self, rows: Rows, view: View | None = None) -> RenderableType:
+        """The table for a terminal."""
 
     @abstractmethod
     def plain(self, rows: Rows, view: View | None = None) -> str:
@@ -48,6 +48,16 @@ class Kind(ABC):
     @abstractmethod
     def markdown(self, rows: Rows, view: View | None = None) -> str:
         """The table as Markdown."""
+
+    def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
+        """Print the table, or plain lines when the output is not a terminal."""
+        from rich.console import Console
+
+        console = console or Console()
+        if console.is_terminal:
+            console.print(self.render(rows, view))
+        else:
+            console.file.write(self.plain(rows, view) + "\n")
 
     def write_more(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task, root: Path) -> None:  # noqa: B027
         """Write its `files` below `root`; none unless a kind says so."""
@@ -71,10 +81,10 @@ class Provenance(Kind):
 
         plot_run(rows, path, fpr=fpr)
 
-    def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
+    def render(self, rows: Rows, view: View | None = None) -> RenderableType:
         from iarbench.results import tables
 
-        tables.show(rows, view, console)
+        return tables.render(rows, view)
 
     def plain(self, rows: Rows, view: View | None = None) -> str:
         from iarbench.results import tables
@@ -107,10 +117,10 @@ class Attribution(Kind):
 
         plot_confusions(rows, path, fpr=fpr)
 
-    def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
-        from iarbench.results.attribution.tables import show
+    def render(self, rows: Rows, view: View | None = None) -> RenderableType:
+        from iarbench.results.attribution.tables import render
 
-        show(rows, view, console)
+        return render(rows, view)
 
     def plain(self, rows: Rows, view: View | None = None) -> str:
         from iarbench.results.attribution.tables import plain

@@ -10,27 +10,19 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from iarbench.results.rows import AUROC, CLEAN, TPR, Row
 from iarbench.results.view import Line, View, chosen_fpr, lines_of, primary_metric
+from iarbench.text_table import aligned, markdown_table
 
 DASH = "–"
 ROOM = 66
 """Of 100 columns, what target and attack leave to detectors side by side."""
 NUMBERS = 6
 """Columns of numbers in a table with details; they come last."""
-
-
-def show(rows: Sequence[Row], view: View | None = None, console: Console | None = None) -> None:
-    """Print the table, or plain lines when the output is not a terminal."""
-    console = console or Console()
-    if console.is_terminal:
-        console.print(render(rows, view))
-    else:
-        console.file.write(plain(rows, view) + "\n")
 
 
 def render(rows: Sequence[Row], view: View | None = None) -> Group:
@@ -47,16 +39,13 @@ def render(rows: Sequence[Row], view: View | None = None) -> Group:
 def plain(rows: Sequence[Row], view: View | None = None) -> str:
     """One line per result, columns aligned with at least two spaces between; for pipes and logs. Reasons follow a #."""
     grid, _ = _grid(rows, view)
-    widths = [max(len(cell) for cell in column) for column in zip(*grid, strict=True)]
-    body = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in grid]
-    return "\n".join([*body, *(f"# {DASH} {reason}" for reason in _reasons(lines_of(rows, view)))])
+    return "\n".join([*aligned(grid), *(f"# {DASH} {reason}" for reason in _reasons(lines_of(rows, view)))])
 
 
 def markdown(rows: Sequence[Row], view: View | None = None) -> str:
     """The same as a Markdown table, text columns left and numbers right."""
     (head, *body), texts = _grid(rows, view)
-    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
+    return markdown_table(head, body, texts)
 
 
 def with_interval(row: Row | None, digits: int = 1) -> str:

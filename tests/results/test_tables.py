@@ -8,8 +8,9 @@ import run_folder
 from rich.console import Console
 
 from iarbench.results.compute import compute_rows
+from iarbench.results.kinds import KINDS
 from iarbench.results.rows import Row
-from iarbench.results.tables import markdown, plain, show
+from iarbench.results.tables import markdown, plain
 from iarbench.results.view import View
 
 
@@ -30,7 +31,7 @@ def several() -> list[Row]:
 
 def terminal(rows: list[Row], **options: object) -> str:
     console = Console(width=100, file=io.StringIO(), force_terminal=True, color_system=None)
-    show(rows, View(**options), console)  # type: ignore[arg-type]
+    KINDS["provenance"].show(rows, View(**options), console)  # type: ignore[arg-type]
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -105,7 +106,7 @@ def test_missing_numbers_say_why(rows: list[Row]) -> None:
 
 def test_not_a_terminal_gets_plain_lines(rows: list[Row]) -> None:
     console = Console(file=io.StringIO(), force_terminal=False)
-    show(rows, console=console)
+    KINDS["provenance"].show(rows, console=console)
     assert console.file.getvalue() == plain(rows) + "\n"  # type: ignore[attr-defined]
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from iarbench.results.attribution.rows import EVERY, AttributionRow
 from iarbench.results.attribution.view import Line, chosen_fpr, lines_of
 from iarbench.results.view import View
+from iarbench.text_table import aligned, markdown_table
 
 DASH = "–"
 HOW_TO_READ = (
@@ -32,15 +33,6 @@ class Grid:
     texts: int
 
 
-def show(rows: Sequence[AttributionRow], view: View | None = None, console: Console | None = None) -> None:
-    """Print the tables, or plain lines when the output is not a terminal."""
-    console = console or Console()
-    if console.is_terminal:
-        console.print(render(rows, view))
-    else:
-        console.file.write(plain(rows, view) + "\n")
-
-
 def render(rows: Sequence[AttributionRow], view: View | None = None) -> Group:
     """A table for models, one for families, and what their numbers mean."""
     parts: list[RenderableType] = []
@@ -52,14 +44,16 @@ def render(rows: Sequence[AttributionRow], view: View | None = None) -> Group:
 
 def plain(rows: Sequence[AttributionRow], view: View | None = None) -> str:
     """One line per result, columns aligned; reasons for missing numbers follow a #."""
-    blocks = [_aligned(grid) for grid in _grids(rows, view, by_level=False)]
+    blocks = ["\n".join(aligned([grid.header, *grid.body])) for grid in _grids(rows, view, by_level=False)]
     reasons = [f"# {DASH} {reason}" for reason in _reasons(lines_of(rows, view))]
     return "\n".join(["\n\n".join(blocks), *reasons])
 
 
 def markdown(rows: Sequence[AttributionRow], view: View | None = None) -> str:
     """The same as Markdown tables, text columns left and numbers right."""
-    return "\n\n".join(_markdown(grid) for grid in _grids(rows, view, by_level=False))
+    return "\n\n".join(
+        markdown_table(grid.header, grid.body, grid.texts) for grid in _grids(rows, view, by_level=False)
+    )
 
 
 def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) -> Iterator[Grid]:
@@ -182,17 +176,6 @@ def _table(grid: Grid) -> Table:
     for cells in grid.body:
         table.add_row(*cells)
     return table
-
-
-def _aligned(grid: Grid) -> str:
-    cells = [grid.header, *grid.body]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
-
-
-def _markdown(grid: Grid) -> str:
-    rule = ["---"] * grid.texts + ["---:"] * (len(grid.header) - grid.texts)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (grid.header, rule, *grid.body))
 
 
 def _reasons(lines: Sequence[Line]) -> list[str]:
