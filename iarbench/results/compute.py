@@ -28,7 +28,7 @@ from iarbench.results.rows import (
     read_rows,
     write_rows,
 )
-from iarbench.results.scores import load_index, load_scores
+from iarbench.results.scores import current, load_index, load_scores
 from iarbench.stats.intervals import seed_of
 from iarbench.stats.metrics import OperatingPoint, Reference, auroc, tpr_at_fpr
 from iarbench.stats.thresholds import ScoreError, Scores
@@ -124,14 +124,8 @@ def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -
     """
     index = ImageIndex(images)
     index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
-    of_targets = scores[scores["target"].isin(task.targets)]
-    # a score belongs to bytes: what was computed from others under the same id does not count
-    current = of_targets.merge(images[["image_id", "sha256"]], on=["image_id", "sha256"])
-    if current.empty:
-        raise UserError(f"no score of task {task.name} belongs to its images; check --target or use a fresh --out")
-    cells = (
-        _Cell(dict(zip(CELL, keys, strict=True)), frame, task, index) for keys, frame in current.groupby(list(CELL))
-    )
+    ours = current(scores, images, task.name, task.targets)
+    cells = (_Cell(dict(zip(CELL, keys, strict=True)), frame, task, index) for keys, frame in ours.groupby(list(CELL)))
     return [row for cell in cells for row in cell.rows()]
 
 

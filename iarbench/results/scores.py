@@ -10,7 +10,7 @@ A score belongs to the bytes it was computed from: parts whose sha256 no longer 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,20 @@ def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
     lengths = [len(table) for table, _ in parts_read]
     columns = (*IDENTITY, *FACTS)
     return frame.assign(**{key: np.repeat([about[key] for _, about in parts_read], lengths) for key in columns})
+
+
+def current(scores: pd.DataFrame, images: pd.DataFrame, task: str, targets: Sequence[str]) -> pd.DataFrame:
+    """The scores by these targets that were computed from the images' bytes as they are: what was computed from others
+    under the same id does not count. `task`: its name.
+
+    Raises:
+        UserError: there are none.
+    """
+    of_targets = scores[scores["target"].isin(targets)]
+    found = of_targets.merge(images[["image_id", "sha256"]], on=["image_id", "sha256"])
+    if found.empty:
+        raise UserError(f"no score of task {task} belongs to its images; check --target or use a fresh --out")
+    return found
 
 
 def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:

@@ -10,8 +10,9 @@ threshold the largest of theirs: for an image exchangeable with one of the sets 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -45,10 +46,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """Rates at one threshold. `maxima`: of the test images; `calibration`: set -> maxima of its images by source;
-    `fpr`: the nominal rate of naming an image that no target made, None to name every image."""
+    """Rates at one threshold, by names of any kind. `maxima`: of the test images; `calibration`: set -> maxima of its
+    images by source; `fpr`: the nominal rate of naming an image that no target made, None to name every image."""
 
-    rates: Mapping[str, Sequence[Term]]
+    rates: Mapping[Any, Sequence[Term]]
     maxima: Maxima
     calibration: Mapping[str, Maxima]
     fpr: float | None
@@ -69,15 +70,15 @@ class Answer:
 
     threshold: float | None = None
     reason: str | None = None
-    counted: Mapping[str, Sequence[_Counted]] = field(default_factory=dict)
-    draws: Mapping[str, FloatArray] = field(default_factory=dict)
+    counted: Mapping[Any, Sequence[_Counted]] = field(default_factory=dict)
+    draws: Mapping[Any, FloatArray] = field(default_factory=dict)
 
-    def rate(self, name: str) -> Estimate:
+    def rate(self, name: Hashable) -> Estimate:
         """A rate with its 95% interval, at each end the wider of two: exact, and the bootstrap's."""
         return _estimate(self.counted[name], self.draws[name])
 
 
-def mean_rate(answers: Sequence[Answer], names: Sequence[str]) -> Estimate:
+def mean_rate(answers: Sequence[Answer], names: Sequence[Hashable]) -> Estimate:
     """The mean of one rate of each answer, all of one call of `answer`, with its interval."""
     parts = [
         _Counted(part.weight / len(answers), part.values, part.sample)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from iarbench.errors import UserError
 from iarbench.results.attribution.cell import Cell
 from iarbench.results.attribution.task import AttributionTask
 from iarbench.results.image_index import ImageIndex
 from iarbench.results.rows import CLEAN
+from iarbench.results.scores import current
 
 ONE_SCORE = ("detector", "detector_version", "parameters", "score_name", "encoder", "precision")
 """What names one score, whatever the target; numbers never mix two of them."""
@@ -78,12 +78,7 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: AttributionTask) 
     """
     index = ImageIndex(images)
     index.check_apart(task.calibration_split, {task.test_split})
-    of_targets = scores[scores["target"].isin(task.targets)]
-    # a score belongs to bytes: what was computed from others under the same id does not count
-    current = of_targets.merge(images[["image_id", "sha256"]], on=["image_id", "sha256"])
-    if current.empty:
-        raise UserError(f"no score of task {task.name} belongs to its images; check --target or use a fresh --out")
-    for keys, frame in current.groupby(list(ONE_SCORE)):
+    for keys, frame in current(scores, images, task.name, task.targets).groupby(list(ONE_SCORE)):
         attacks = sorted(map(str, frame["attack"].unique()), key=lambda name: (name != CLEAN, name))
         frames = {attack: frame[frame["attack"] == attack] for attack in attacks}
         yield ManyTargets(dict(zip(ONE_SCORE, keys, strict=True)), frames, task, index)

@@ -133,8 +133,8 @@ class _Attacked:
     def _answer_rows(
         self, base: Values, setting: Setting, question: Question, found: Answer
     ) -> Iterator[AttributionRow]:
-        for name, terms in question.rates.items():
-            metric, level, subject = _key(name)
+        for key, terms in question.rates.items():
+            metric, level, subject = key
             values = base | {"metric": metric, "level": level, "subject": subject, "threshold": found.threshold}
             values |= self._about(setting, [term.source for term in terms])
             if found.reason is not None:
@@ -143,13 +143,13 @@ class _Attacked:
             if metric == BALANCED and level and found.threshold is not None:
                 values["predicted"] = (*setting.classes[level], NONE)
                 values["confusion"] = setting.confusion(level, found.threshold)
-            yield self._row(values | _chance(metric, level, setting), found.rate(name))
+            yield self._row(values | _chance(metric, level, setting), found.rate(key))
 
     def _mean_rows(self, kind: str, fpr: float, left: dict[str, Answer], whole: Setting) -> Iterator[AttributionRow]:
         """Means over the families that were left out in turn."""
         keys: list[tuple[str, str | None]] = [(BALANCED, level) for level in LEVELS]
         for metric, level in [*keys, (NAMED, None)]:
-            names = [_name((metric, level, family if metric == NAMED else EVERY)) for family in left]
+            names = [(metric, level, family if metric == NAMED else EVERY) for family in left]
             if not all(name in one.counted for name, one in zip(names, left.values(), strict=True)):
                 continue
             values: Values = {"threshold_kind": kind, "left_out": None, "fpr_nominal": fpr, "setting": LEFT_OUT}
@@ -193,12 +193,3 @@ def _chance(metric: str, level: str | None, setting: Setting) -> Values:
     classes = len(setting.classes[level])
     known = {RANK1: chance_rank1(classes), MAP: chance_map(classes), BALANCED: 1 / (classes + 1)}
     return {"chance": known[metric]} if metric in known else {}
-
-
-def _name(key: Key) -> str:
-    return "\n".join(map(str, key))
-
-
-def _key(name: str) -> Key:
-    metric, level, subject = name.split("\n")
-    return metric, None if level == str(None) else level, subject

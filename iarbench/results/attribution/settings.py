@@ -16,7 +16,7 @@ from iarbench.stats.ranking import reciprocal_ranks, top_shares
 from iarbench.stats.thresholds import FloatArray
 
 Key = tuple[str, str | None, str]
-"""(metric, level, subject); as the name of a rate joined by line feeds"""
+"""(metric, level, subject) of a rate."""
 LEVELS = ("model", "family")
 
 
@@ -99,8 +99,7 @@ class Setting:
 
     def question(self, rates: Mapping[Key, Sequence[Term]], fpr: float | None) -> Question:
         """The rates as one question."""
-        named = {"\n".join(map(str, key)): terms for key, terms in rates.items()}
-        return Question(named, self.maxima, self.standard.maxima, fpr)
+        return Question(rates, self.maxima, self.standard.maxima, fpr)
 
     def confusion(self, level: str, threshold: float) -> dict[str, tuple[float, ...]]:
         """Class or source -> fraction of its test images that got each answer: the classes in order, then none."""
