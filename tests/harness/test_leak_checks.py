@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +13,6 @@ from iarbench.images.decode import encode
 from iarbench.images.image_set import ImageSet
 from iarbench.images.record import ImageRecord
 from iarbench.task import Task
-
-
-def smooth(seed: int) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-    return small.resize((64, 64), Image.Resampling.BICUBIC)
-
-
-def jpeg(image: Image.Image) -> Image.Image:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=20)
-    return Image.open(buffer).convert("RGB")
 
 
 def noisy(seed: int, container: str = "png") -> bytes:
