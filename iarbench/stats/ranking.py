@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from iarbench.stats.retrieval import chance_average_precision
 from iarbench.stats.thresholds import FloatArray, ScoreError
 
 
@@ -31,14 +32,9 @@ def reciprocal_ranks(scores: FloatArray, column: int) -> FloatArray:
     return np.asarray((harmonic[above + equal] - harmonic[above]) / equal, dtype=np.float64)
 
 
-def chance_rank1(targets: int) -> float:
-    """Rank-1 of a guess among so many targets: 1/K."""
-    return 1 / targets
-
-
 def chance_map(targets: int) -> float:
     """mAP of a random order of so many targets: (1 + 1/2 + ... + 1/K) / K."""
-    return float(np.mean(1 / np.arange(1, targets + 1)))
+    return chance_average_precision(1, targets)
 
 
 def _check(scores: FloatArray) -> None:

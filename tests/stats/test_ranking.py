@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from iarbench.stats.ranking import chance_map, chance_rank1, reciprocal_ranks, top_shares
+from iarbench.stats.ranking import chance_map, reciprocal_ranks, top_shares
+from iarbench.stats.retrieval import chance_rank1
 from iarbench.stats.thresholds import ScoreError
 
 SCORES = np.array([[3.0, 1.0, 2.0], [1.0, 5.0, 5.0], [2.0, 2.0, 2.0]])

@@ -31,7 +31,8 @@ from iarbench.results.rows import CLEAN
 from iarbench.stats.intervals import seed_of
 from iarbench.stats.metrics import Estimate
 from iarbench.stats.open_set import Answer, Question, answer, mean_rate
-from iarbench.stats.ranking import chance_map, chance_rank1
+from iarbench.stats.ranking import chance_map
+from iarbench.stats.retrieval import chance_rank1
 from iarbench.stats.thresholds import ScoreError, Scores
 
 Values = dict[str, Any]
