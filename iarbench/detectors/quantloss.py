@@ -39,14 +39,12 @@ class QuantLoss(Detector):
     mib_per_image: ClassVar[float | None] = 17
 
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
-        found = evidence.searched(self.solver).features if self._searches(evidence) else None
-        return quantisation_scores(self._main(evidence), self.name, evidence.f, evidence.quantized.features, found)
+        main = self._main(evidence)
+        found = evidence.searched(self.solver).features if can_search(evidence) and main != "greedy" else None
+        return quantisation_scores(main, self.name, evidence.f, evidence.quantized.features, found)
 
     def _main(self, evidence: Evidence) -> str:
         return evidence.target.tokenizer.main_score
-
-    def _searches(self, evidence: Evidence) -> bool:
-        return searches(evidence)
 
 
 class QuantLossSearched(QuantLoss):
@@ -58,9 +56,6 @@ class QuantLossSearched(QuantLoss):
 
     def _main(self, evidence: Evidence) -> str:
         return "searched"
-
-    def _searches(self, evidence: Evidence) -> bool:
-        return can_search(evidence)
 
 
 class QuantLossModes(QuantLossSearched):
@@ -112,7 +107,7 @@ def searches(evidence: Evidence) -> bool:
     return can_search(evidence) and evidence.target.tokenizer.main_score != "greedy"
 
 
-def quant_loss(evidence: Evidence, solver: str = SOLVER) -> Tensor:
+def quant_loss(evidence: Evidence) -> Tensor:
     """QuantLoss (B,), lower for images of the target."""
-    nearest = evidence.searched(solver) if searches(evidence) else evidence.quantized
+    nearest = evidence.searched(SOLVER) if searches(evidence) else evidence.quantized
     return mse(evidence.f, nearest.features)
