@@ -51,19 +51,22 @@ class Tokenizer(nn.Module, ABC):
         low, high = self.native_range
         return images * (high - low) + low
 
+    def from_native(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in ``native_range`` brought to [0, 1]."""
+        low, high = self.native_range
+        return (images - low) / (high - low)
+
     def decode_clamped(self, features: Tensor) -> Tensor:
         """Features (B, C, h, w) to images (B, 3, H, W), clamped to ``native_range``."""
         return self.decode_native(features).clamp(*self.native_range)
 
     def decode(self, features: Tensor) -> Tensor:
         """Features (B, C, h, w) to images float32 (B, 3, H, W), clamped to [0, 1]."""
-        low, high = self.native_range
-        return (self.decode_clamped(features) - low) / (high - low)
+        return self.from_native(self.decode_clamped(features))
 
     def decode_unclamped(self, features: Tensor) -> Tensor:
         """Features (B, C, h, w) to images float32 (B, 3, H, W) around [0, 1], not clamped."""
-        low, high = self.native_range
-        return (self.decode_native(features) - low) / (high - low)
+        return self.from_native(self.decode_native(features))
 
     def decoding_modules(self) -> nn.ModuleList:
         """What turns codebook features into an image."""
