@@ -32,11 +32,13 @@ def losses_while_inverting(decode: Decode, wanted: Tensor, start: Tensor, rates:
     """
     import torch
 
+    from iarbench.nn.filled import filled
+
     size = len(wanted) if wanted.is_cuda else GROUP
     groups = []
     for begin in range(0, len(wanted), size):
         rows, first = wanted[begin : begin + size], start[begin : begin + size]
-        groups.append(_descend(decode, _filled(rows, size), _filled(first, size), rates)[: len(rows)])
+        groups.append(_descend(decode, filled(rows, size), filled(first, size), rates)[: len(rows)])
     return torch.cat(groups)
 
 
@@ -54,13 +56,6 @@ def _descend(decode: Decode, wanted: Tensor, start: Tensor, rates: Sequence[floa
             (features.grad,) = torch.autograd.grad(loss.sum(), features)
             optimizer.step()
         return torch.stack(losses, dim=1)
-
-
-def _filled(rows: Tensor, size: int) -> Tensor:
-    """Rows (B, ...) and as many copies of the last one as it takes: (size, ...)."""
-    import torch
-
-    return torch.cat([rows, rows[-1:].expand(size - len(rows), *rows.shape[1:])])
 
 
 def distinct(images: Tensor) -> tuple[list[int], list[int], list[bytes]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from iarbench.errors import UserError
 from iarbench.nn.binary_quantize import BinaryQuantizer
+from iarbench.nn.filled import filled
 from iarbench.nn.quantize import MultiScaleQuantizer
 from iarbench.nn.threads import one_thread
 from iarbench.token_search.budget import MODES_ONLY, Budget
@@ -85,7 +86,7 @@ def _in_batches(f: Tensor, find: Callable[[Tensor], Tensor], lookup: Callable[[T
     tokens, sums = [], []
     with one_thread(), torch.autocast(device, enabled=False):  # variances live by differences that it would round away
         for part in f.float().split(size):
-            found = find(torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)]))
+            found = find(filled(part, size))
             tokens.append(found[: len(part)])
             sums.append(lookup(found)[: len(part)])
     return Quantized(torch.cat(tokens), torch.cat(sums))
