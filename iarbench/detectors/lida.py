@@ -104,11 +104,10 @@ class Lida(Detector):
         """
         import torch
 
+        from iarbench.nn.checkpoint import below
         from iarbench.stats.retrieval import cosine
 
-        known = {
-            name.removeprefix(GALLERY): value for name, value in evidence.learnt.items() if name.startswith(GALLERY)
-        }
+        known = below(GALLERY, evidence.learnt)
         target = evidence.target.name
         if target not in known or len(known) < 2:
             raise UserError(f"the gallery needs images of {target} and of something else; it has {', '.join(known)}")
@@ -148,18 +147,19 @@ class Lida(Detector):
         return {source: [image for _, _, image in sorted(heap)] for source, heap in heaps.items()}, real, device
 
     def _features(self, evidence: Evidence) -> Tensor:
+        from iarbench.nn.checkpoint import below
         from iarbench.retrieval.encoders import load_encoder
 
         if self._loaded is None:
             encoder = load_encoder(self.source)
             if self.adapt:
-                state = {n.removeprefix(NETWORK): v for n, v in evidence.learnt.items() if n.startswith(NETWORK)}
-                encoder.network.load_state_dict(state)
+                encoder.network.load_state_dict(below(NETWORK, evidence.learnt))
             self._loaded = encoder.to(evidence.images.device)
         return self._loaded.features(list(pixels_of(evidence)))
 
 
 def pixels_of(evidence: Evidence) -> NDArray[np.uint8]:
     """The images as they were before they were scaled to [0, 1]: uint8 (B, H, W, 3)."""
-    levels = (evidence.images * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return np.asarray(levels, dtype=np.uint8)
+    from iarbench.generator import to_uint8
+
+    return np.asarray(to_uint8(evidence.images).cpu().numpy(), dtype=np.uint8)

@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from iarbench.detector import Detector
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
@@ -63,5 +61,6 @@ def pictures(images: Tensor) -> list[Any]:
     """Float images (B, 3, H, W) in [0, 1], made of 8 bits, as the PIL images that they were."""
     from PIL import Image
 
-    levels = (images * 255).round().clamp(0, 255).permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
-    return [Image.fromarray(one) for one in levels]
+    from iarbench.generator import to_uint8
+
+    return [Image.fromarray(one) for one in to_uint8(images.clamp(0, 1)).cpu().numpy()]

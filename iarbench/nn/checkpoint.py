@@ -100,6 +100,11 @@ def renamed(state: Mapping[str, Tensor], rename: Rename) -> dict[str, Tensor]:
     return {own: tensor for name, tensor in state.items() if (own := rename(name)) is not None}
 
 
+def below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of ``state`` whose names begin with ``prefix``, under the rest of their names."""
+    return renamed(state, lambda name: name.removeprefix(prefix) if name.startswith(prefix) else None)
+
+
 def load_released(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     """Put a released state dict into ``module``; every tensor must find its place and every place its tensor.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import iarbench.retrieval
 from iarbench.errors import UserError
-from iarbench.nn.checkpoint import read_state
+from iarbench.nn.checkpoint import below, read_state
 from iarbench.nn.threads import one_thread
 from iarbench.retrieval.fingerprint import channels, fingerprint, full_map
 from iarbench.retrieval.resnet50 import load_resnet50
@@ -107,9 +107,7 @@ def load_encoder(source: Source) -> Encoder:
         )
     state = _packaged(source.fingerprint)
     network = SmallResNet(channels(source.fingerprint))
-    network.load_state_dict(
-        {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
-    )
+    network.load_state_dict(below("encoder.", state))
     return Encoder(source, network.to(memory_format=torch.channels_last), state["prototype"])  # type: ignore[call-overload]
 
 

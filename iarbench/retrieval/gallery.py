@@ -15,6 +15,7 @@ from torch import Tensor
 
 from iarbench.errors import UserError
 from iarbench.files import write_atomically
+from iarbench.nn.checkpoint import below
 from iarbench.retrieval.adapt import Recipe, adapt, prototype_of
 from iarbench.retrieval.encoders import Encoder, load_encoder
 from iarbench.retrieval.source import Source
@@ -153,10 +154,7 @@ class Gallery:
         encoder = load_encoder(source)
         adapted = Recipe(**about["adapted"]) if about["adapted"] else None
         if adapted is not None:
-            prefix = "network."
-            encoder.network.load_state_dict(
-                {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            )
+            encoder.network.load_state_dict(below("network.", tensors))
         encoder = Encoder(source, encoder.network, tensors.get("prototype"))
         if encoder.digest != about["encoder"]:
             raise UserError(
