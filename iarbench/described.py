@@ -10,6 +10,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
 from iarbench.registry import Registry
 from iarbench.user_code import Code, code_of_module
@@ -87,17 +89,23 @@ def _describe(name: str, target: str) -> Described:
     if code is None:
         return Described(name, f"there is no module {module}; update or uninstall the package that names it")
     try:
-        body = ast.parse(code.file.read_bytes()).body
+        body = _parsed(code.file, code.file.stat().st_mtime_ns)
     except (OSError, SyntaxError, ValueError) as error:
         return Described(name, f"{code.file}: {' '.join(str(error).split())}")
     if missing := _missing_package(body, code):
         return Described(name, f"{module} needs the package {missing!r}, which is not installed")
-    if attribute not in _bound(body):
-        return Described(name, f"{module} has no {attribute!r}; update or uninstall the package that names it")
     kinds = (ast.ClassDef, ast.FunctionDef)
     sources = {node.name: node for node in body if isinstance(node, kinds)}
+    if attribute not in sources and attribute not in _bound(body):
+        return Described(name, f"{module} has no {attribute!r}; update or uninstall the package that names it")
     classes = {key: node for key, node in sources.items() if isinstance(node, ast.ClassDef)}
     return Described(name, source=sources.get(attribute), classes=classes)
+
+
+@lru_cache(maxsize=8)  # names of one file follow each other
+def _parsed(file: Path, changed: int) -> list[ast.stmt]:
+    """The statements of a file that was last ``changed`` then."""
+    return ast.parse(file.read_bytes()).body
 
 
 def _bound(body: list[ast.stmt]) -> set[str]:

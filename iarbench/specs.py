@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from iarbench.errors import UserError
-from iarbench.models.variants import check_encoder
+from iarbench.models.variants import FastLoader, check_encoder
 from iarbench.registry import did_you_mean
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -129,7 +129,7 @@ def parse_task(text: str, where: str) -> TaskSpec:
         UserError: not YAML, an unknown key, a missing one, or a value that cannot be meant.
     """
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=FastLoader)
     except yaml.YAMLError as error:
         raise UserError(f"{where} is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(data, dict):

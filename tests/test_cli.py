@@ -18,19 +18,25 @@ def python(*args: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *args], capture_output=True, text=True, timeout=60, **options)
 
 
-@pytest.mark.parametrize("command", [["--help"], ["ls"]])
-def test_light_commands_import_nothing_heavy_and_are_quick(command: list[str]) -> None:
-    imported = python("-X", "importtime", "-m", "iarbench", *command).stderr
+@pytest.mark.parametrize(("command", "at_most"), [("--help", 2.5), ("ls", 5.0)])
+def test_light_commands_import_nothing_heavy_and_are_quick(command: str, at_most: float) -> None:
+    """A few times what two small libraries cost to import, measured in turn: seconds depend on the machine's load."""
+    imported = python("-X", "importtime", "-m", "iarbench", command).stderr
     modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in imported.splitlines()}
     assert "iarbench" in modules
     assert not modules & {"torch", "datasets", "pandas", "scipy", "sklearn", "albumentations", "matplotlib"}
-    assert min(cpu_seconds(command) for _ in range(3)) < 0.6
+    pairs = [(cpu_seconds("-m", "iarbench", command), cpu_seconds("-c", LIBRARIES)) for _ in range(4)]
+    ours, theirs = (min(times) for times in zip(*pairs, strict=True))
+    assert ours < at_most * theirs
 
 
-def cpu_seconds(command: list[str]) -> float:
-    """Processor time of a command: what a user waits on an idle machine, and not what a busy one adds."""
+LIBRARIES = "import pydantic, yaml; pydantic.BaseModel"
+
+
+def cpu_seconds(*command: str) -> float:
+    """Processor time of a Python process."""
     before = os.times()
-    assert python("-m", "iarbench", *command).returncode == 0
+    assert python(*command).returncode == 0
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system
 

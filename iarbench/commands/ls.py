@@ -87,12 +87,13 @@ def _attacks() -> Iterator[list[str]]:
 
 
 def _tasks() -> Iterator[list[str]]:
-    from iarbench.content import task_names
-    from iarbench.task import Task
+    from iarbench.content import task_names, task_path
+    from iarbench.specs import parse_task, read_text
 
     yield ["name", "version", "targets", "description"]
     for name in task_names():
-        spec = Task.load(name).spec
+        path = task_path(name)
+        spec = parse_task(read_text(path), str(path))
         yield [name, str(spec.version), ", ".join(spec.targets), spec.description]
 
 

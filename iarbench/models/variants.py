@@ -19,7 +19,7 @@ from iarbench.registry import did_you_mean
 from iarbench.user_code import is_file_reference, one_line_errors
 
 #: several times as fast as the Python one, where libyaml is there
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 ORIGINAL = "original"
 FINE_TUNED = ("inverse", "inverse-aug")
@@ -166,7 +166,7 @@ def _add_folder(known: _Known, folder: Path) -> None:
 def read_family(path: Path) -> list[Variant]:
     """The variants of one family's YAML; keys beside ``variants`` are defaults for each of them. Raises UserError."""
     try:
-        description = yaml.load(path.read_text(), Loader=_Loader)
+        description = yaml.load(path.read_text(), Loader=FastLoader)
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a generator description ({str(error).splitlines()[0]})") from None
     return variants_of(description, path.parent, str(path))
