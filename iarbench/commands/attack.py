@@ -13,7 +13,7 @@ from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from iarbench.attack import Attack
-    from iarbench.images.decode import Container
+    from iarbench.images.decode import Lossless
     from iarbench.images.image_set import ImageSet
     from iarbench.images.record import ImageRecord
 
@@ -57,7 +57,7 @@ def execute(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _attacked(images: ImageSet, attack: Attack, container: Container, problems: list[str]) -> Iterator[ImageRecord]:
+def _attacked(images: ImageSet, attack: Attack, container: Lossless, problems: list[str]) -> Iterator[ImageRecord]:
     from iarbench.attack import attack_image
     from iarbench.images.decode import ImageError, encode, one_line
 
@@ -65,7 +65,7 @@ def _attacked(images: ImageSet, attack: Attack, container: Container, problems: 
         for record in batch:
             try:
                 image = attack_image(attack, record.pil(), record.image_id)
-                attacked = record.with_bytes(encode(image, container, record.image_id))
+                attacked = record.with_bytes(encode(image, container, record.image_id), f"attack {attack.name}")
             except ImageError as error:
                 problems.append(str(error))
                 continue

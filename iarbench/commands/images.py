@@ -15,6 +15,7 @@ from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from iarbench.images.importing import ImportReport
+    from iarbench.images.preprocess import Preprocess
     from iarbench.images.record import ImageRecord
 
 EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256
@@ -57,17 +58,31 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         "src", metavar="SRC", help="folder, Parquet, image set, or NAME[:WHERE] of `iarbench ls sources`"
     )
     parser.add_argument("--out", type=Path, required=True, help="new folder for the image set")
-    parser.add_argument("--size", type=options.positive, metavar="S", help="resize and crop all to S x S, lossless")
-    parser.add_argument("--container", choices=["webp", "png"], default="webp", help="file format with --size")
+    _add_treatment(parser)
     parser.add_argument(
         "--source", metavar="NAME", help="name of the set; default: as in SRC, else that of the folder or file"
     )
     parser.add_argument("--split", help="test, calibration, fit, train, ...; default: as in SRC, else test")
     parser.add_argument("--limit", type=options.positive, metavar="N", help="only the first N images")
+    help = "leave out the first N, such as those that another split was made of"
+    parser.add_argument("--skip", type=options.not_negative, default=0, metavar="N", help=help)
     parser.add_argument("--prefix", default="", metavar="TEXT", help="put before every image id, as it is")
     parser.add_argument(
         "--as", dest="read_as", choices=["folder", "parquet"], help="how to read a folder that holds both"
     )
+    _add_origin(parser)
+
+
+def _add_treatment(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("treatment", "the same for all images; without it files stay as they are")
+    group.add_argument("--size", type=options.positive, metavar="S", help="bring all to S x S pixels")
+    help = "with --size: shorter side to S and centre crop (crop, the default), or both sides to S (squash)"
+    group.add_argument("--geometry", choices=["crop", "squash"], help=help)
+    help = "file format: without loss (webp, the default with --size; png), or JPEG of quality 96"
+    group.add_argument("--container", choices=["webp", "png", "jpeg96"], help=help)
+
+
+def _add_origin(parser: argparse.ArgumentParser) -> None:
     columns = parser.add_argument_group("columns of Parquet files and of sets on the Hub")
     columns.add_argument("--image-column", metavar="C", help="default: the one that holds images")
     columns.add_argument("--id-column", metavar="C", help="default: file and row")
@@ -89,7 +104,6 @@ def execute(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     from iarbench.images.image_set import ImageSet
     from iarbench.images.importing import ImportReport, Treatment
-    from iarbench.images.preprocess import Preprocess
     from iarbench.images.shards import require_free
     from iarbench.images.sources import open_source
 
@@ -98,8 +112,7 @@ def _import(args: argparse.Namespace) -> int:
             raise UserError(f"--{option} is empty: give a name, or leave it out")
     require_free(args.out)
     report = ImportReport()
-    preprocess = Preprocess(args.size, args.container) if args.size else None
-    treatment = Treatment(args.source, args.split, args.prefix, preprocess, args.limit)
+    treatment = Treatment(args.source, args.split, args.prefix, _preprocess(args), args.limit, args.skip)
     names = ("image_column", "id_column", "label_column", "group_column", "config", "hub_split", "revision")
     own = {name: getattr(args, name) for name in names}
     try:
@@ -112,6 +125,16 @@ def _import(args: argparse.Namespace) -> int:
         _show(report)
     print(f"{args.out}: {len(written)} images, {len(report.skipped)} skipped, fingerprint {written.fingerprint[:12]}")
     return 1 if report.skipped else 0
+
+
+def _preprocess(args: argparse.Namespace) -> Preprocess | None:
+    from iarbench.images.preprocess import Preprocess
+
+    if args.size:
+        return Preprocess(args.size, args.container or "webp", args.geometry or "crop")
+    if args.geometry:
+        raise UserError(f"--geometry {args.geometry} needs --size: the side of the square in pixels")
+    return Preprocess(None, args.container, "native") if args.container else None
 
 
 def _counted(records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:

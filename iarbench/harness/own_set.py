@@ -195,5 +195,6 @@ def _others(task: Task, own: OwnImages, size: int) -> Iterator[ImageRecord]:
     for batch in ImageSet.open(spec.images).filter(source=sources, split=list(names)).iterate():
         for record in batch:
             same = (record.width, record.height) == (size, size)
-            sized = record if same else record.with_bytes(Preprocess(size)(record.pil()))
+            how = Preprocess(size)
+            sized = record if same else record.with_bytes(how(record.pil()), how.name)
             yield replace(sized, split=names[record.split])

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from iarbench.errors import UserError
 from iarbench.images.importing import FoundImage, ImportReport
-from iarbench.images.shards import REQUIRED
+from iarbench.images.shards import MADE, REQUIRED
 
 LABELS = ("condition", "label", "labels", "class", "caption", "prompt", "text")
 """Columns that become the condition where nothing else tells, the first of them that is there."""
@@ -44,12 +44,14 @@ class Columns:
     """licence, author and page -> column."""
     is_set: bool
     """Whether this is an iarbench image set, whose other columns are known."""
+    made: tuple[str, ...] = ()
+    """Those columns of an image set that say how its files were made, as far as it has them."""
 
     def names(self) -> list[str]:
         """Every column that is read, once."""
         some = [self.image, self.id, self.label, self.group, *self.origin.values()]
         whole = [name for name in REQUIRED if name not in ("image", "width", "height", "format")] if self.is_set else []
-        return list(dict.fromkeys(name for name in (*some, *whole) if name is not None))
+        return list(dict.fromkeys(name for name in (*some, *whole, *self.made) if name is not None))
 
 
 def features_of(schema: pa.Schema) -> dict[str, Any]:
@@ -89,6 +91,7 @@ def choose(where: str, features: dict[str, Any], wanted: Wanted) -> Columns:
             if any(name in features for name in names)
         },
         is_set=is_set,
+        made=tuple(name for name in MADE if is_set and name in features),
     )
 
 
@@ -133,7 +136,12 @@ def read_row(
     if values["sha256"] and values["sha256"] != hashlib.sha256(data).hexdigest():
         report.notes.append(f"{name}: its bytes do not match their sha256; they are taken as they are")
     return found._replace(
-        source=_text(values["source"]) or "", split=_text(values["split"]) or "", seed=seed, tokens=tokens
+        source=_text(values["source"]) or "",
+        split=_text(values["split"]) or "",
+        seed=seed,
+        tokens=tokens,
+        source_sha256=_text(values.get("source_sha256")),
+        treatment=_text(values.get("treatment")),
     )
 
 

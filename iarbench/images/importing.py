@@ -57,6 +57,8 @@ class FoundImage(NamedTuple):
     licence: str | None = None
     author: str | None = None
     page: str | None = None
+    source_sha256: str | None = None
+    treatment: str | None = None
     group_is_id: bool = False
     """Whether `group` is the id of an image (its own or another's), and so gets the same prefix."""
 
@@ -75,6 +77,8 @@ class Treatment:
     """None keeps the original bytes."""
     limit: int | None = None
     """Stop after so many records."""
+    skip: int = 0
+    """Leave out so many images that could be used first: what an import with that `limit` takes."""
 
 
 def make_records(
@@ -89,6 +93,7 @@ def make_records(
         report: is filled while the records are consumed.
     """
     seen: dict[str, str] = {}
+    before = treatment.skip
     if treatment.limit == 0:
         return
     for item in found:
@@ -102,6 +107,9 @@ def make_records(
             report.skip(error.name, error.reason)
             continue
         seen[image_id] = item.name
+        if before:
+            before -= 1
+            continue
         report.imported += 1
         yield record
         if report.imported == treatment.limit:
@@ -127,10 +135,12 @@ def _record(item: FoundImage, image_id: str, name: str, treatment: Treatment, re
         licence=item.licence,
         author=item.author,
         page=item.page,
+        source_sha256=item.source_sha256,
+        treatment=item.treatment,
     )
     if treatment.preprocess:
         try:
-            record = record.with_bytes(treatment.preprocess(decoded.image))
+            record = record.with_bytes(treatment.preprocess(decoded.image), treatment.preprocess.name)
         except MemoryError:
             raise ImageError(item.name, "not enough memory to bring it to size") from None
     if decoded.frames > 1:

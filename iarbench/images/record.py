@@ -50,6 +50,10 @@ class ImageRecord:
     """Whom to name, None if unknown."""
     page: str | None = None
     """The address of the page where the image is published, None if unknown."""
+    source_sha256: str | None = None
+    """Of the file that `treatment` was done to; None where `bytes` are that file."""
+    treatment: str | None = None
+    """What was done to that file, such as "crop256-webp" (`iarbench.images.preprocess`) or "attack jpeg50"."""
 
     @classmethod
     def make(
@@ -67,6 +71,8 @@ class ImageRecord:
         licence: str | None = None,
         author: str | None = None,
         page: str | None = None,
+        source_sha256: str | None = None,
+        treatment: str | None = None,
         decoded: Decoded | None = None,
     ) -> ImageRecord:
         """A record from the bytes of an image file; hash, size and format are found here.
@@ -95,10 +101,14 @@ class ImageRecord:
             licence=licence,
             author=author,
             page=page,
+            source_sha256=source_sha256,
+            treatment=treatment,
         )
 
-    def with_bytes(self, data: builtins.bytes) -> ImageRecord:
+    def with_bytes(self, data: builtins.bytes, treatment: str) -> ImageRecord:
         """The same image in another file, such as an attacked or resized one: only what describes the file changes.
+
+        `treatment`: what was done to these bytes to come to `data`.
 
         Raises:
             ImageError: the bytes cannot be decoded.
@@ -112,6 +122,8 @@ class ImageRecord:
             width=image.width,
             height=image.height,
             format=container,
+            source_sha256=self.sha256,
+            treatment=treatment,
         )
 
     def pil(self) -> Image.Image:

@@ -21,13 +21,14 @@ ROW_GROUP = 50
 """Rows that are read together: what random access to one image costs at most."""
 _ROW_GROUP_BYTES = 64 * 2**20
 
-SCHEMA_VERSION = 2
-"""Of the columns: 1 had no licence, author and page, and no version in its metadata."""
+SCHEMA_VERSION = 3
+"""Of the columns: 1 had no licence, author and page, and no version in its metadata; 2 had none of `MADE`."""
 
 _TEXT = ("image_id", "sha256", "source", "split", "group", "condition")
 NEEDED = ("image_id", "sha256", "source", "split", "group")
 """Columns that may not be null or empty: without them an image has no place in a comparison."""
 _ORIGIN = ("licence", "author", "page")
+MADE = ("source_sha256", "treatment")
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 FIELDS: list[tuple[str, pa.DataType]] = [
     ("image", _IMAGE),
@@ -37,10 +38,10 @@ FIELDS: list[tuple[str, pa.DataType]] = [
     ("width", pa.int32()),
     ("height", pa.int32()),
     ("format", pa.string()),
-    *((name, pa.string()) for name in _ORIGIN),
+    *((name, pa.string()) for name in (*_ORIGIN, *MADE)),
 ]
 COLUMNS = [name for name, _ in FIELDS]
-REQUIRED = [name for name in COLUMNS if name not in _ORIGIN]
+REQUIRED = [name for name in COLUMNS if name not in (*_ORIGIN, *MADE)]
 """The columns of version 1, by which an image set is known; those that came later are null where they are missing."""
 
 _VERSION_KEY = b"iarbench_schema_version"
@@ -109,7 +110,7 @@ def _write_all(records: Iterable[ImageRecord], folder: Path, shard_rows: int) ->
             if writer is None:
                 path = folder / f"part-{shards:05}.parquet"
                 # Images are compressed already, and statistics of them would be copies of whole files.
-                repeated = [*_TEXT, *_ORIGIN]
+                repeated = [*_TEXT, *_ORIGIN, "treatment"]
                 writer = pq.ParquetWriter(path, schema(), use_dictionary=repeated, write_statistics=list(_TEXT))
                 shards += 1
             writer.write_table(_table(group))

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from iarbench.generator import Generator
-from iarbench.images.decode import Container, encode
+from iarbench.images.decode import Lossless, encode
 from iarbench.images.record import ImageRecord
 from iarbench.progress import Progress
 
@@ -32,7 +32,7 @@ def make_records(
     count: int,
     conditions: Sequence[int] | Sequence[str],
     base_seed: int = 0,
-    container: Container = "webp",
+    container: Lossless = "webp",
     batch: int = 50,
 ) -> Iterator[ImageRecord]:
     """``count`` images of ``generator`` as records of ``split``, lossless in ``container``.

@@ -108,17 +108,20 @@ def test_licence_author_and_page_are_kept(tmp_path: Path) -> None:
     known = dataclasses.replace(toy, licence="CC-BY-4.0", author="A. Person", page="https://example.org/1")
     (record,) = next(ImageSet.write([known], tmp_path / "set").iterate())
     assert (record.licence, record.author, record.page) == ("CC-BY-4.0", "A. Person", "https://example.org/1")
-    other = record.with_bytes(encode(record.pil(), "webp"))
-    assert dataclasses.replace(
-        other, bytes=record.bytes, sha256=record.sha256, path=record.path, format=record.format
-    ) == ImageRecord(**{name: getattr(record, name) for name in record.__slots__})
+    other = record.with_bytes(encode(record.pil(), "webp"), "native-webp")
+    assert (other.source_sha256, other.treatment) == (record.sha256, "native-webp")
+    of_the_file = ("bytes", "sha256", "path", "format", "source_sha256", "treatment")
+    file = {name: getattr(record, name) for name in of_the_file}
+    assert dataclasses.replace(other, **file) == ImageRecord(
+        **{name: getattr(record, name) for name in record.__slots__}
+    )
 
 
 def test_sets_of_the_first_version_still_open(tmp_path: Path) -> None:
     (toy,) = toy_records(1, "toy", "test", seed=0)
     images = ImageSet.write([toy], tmp_path / "set")
     table = pq.read_table(tmp_path / "set" / "part-00000.parquet")
-    old = table.drop_columns(["licence", "author", "page"]).replace_schema_metadata(None)
+    old = table.drop_columns(["licence", "author", "page", "source_sha256", "treatment"]).replace_schema_metadata(None)
     pq.write_table(old, tmp_path / "old.parquet")
     opened = ImageSet.open(tmp_path / "old.parquet")
     assert opened.fingerprint == images.fingerprint
@@ -129,10 +132,10 @@ def test_sets_of_the_first_version_still_open(tmp_path: Path) -> None:
 def test_a_set_of_a_later_version_is_one_line(tmp_path: Path) -> None:
     ImageSet.write(toy_records(1, "toy", "test", seed=0), tmp_path / "set")
     table = pq.read_table(tmp_path / "set" / "part-00000.parquet")
-    assert table.schema.metadata[b"iarbench_schema_version"] == b"2"
-    later = {**table.schema.metadata, b"iarbench_schema_version": b"3"}
+    assert table.schema.metadata[b"iarbench_schema_version"] == b"3"
+    later = {**table.schema.metadata, b"iarbench_schema_version": b"4"}
     pq.write_table(table.replace_schema_metadata(later), tmp_path / "later.parquet")
-    with pytest.raises(UserError, match=r"an image set of version 3; this iarbench reads up to 2, update it"):
+    with pytest.raises(UserError, match=r"an image set of version 4; this iarbench reads up to 3, update it"):
         ImageSet.open(tmp_path / "later.parquet")
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from iarbench.cli import main
 from iarbench.errors import UserError
 from iarbench.images.decode import ImageError, encode
 from iarbench.images.image_set import ImageSet
@@ -101,6 +102,7 @@ def test_index_has_everything_but_the_heavy_columns(images: ImageSet) -> None:
     assert set(index.columns) == {
         *("image_id", "sha256", "source", "split", "group", "condition"),
         *("seed", "width", "height", "format", "licence", "author", "page", "path"),
+        *("source_sha256", "treatment"),
     }
     assert index["image_id"].tolist() == [f"s/{number:05}" for number in range(10)]
     assert index["seed"][2] == 2**62 + 2
@@ -219,3 +221,40 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
     before = pa.total_allocated_bytes()
     peak = max(pa.total_allocated_bytes() - before for _ in images.iterate(64))
     assert peak < 5_000_000, "40 MB of images, 1 MB in a row group"
+
+
+def test_a_treated_image_says_of_which_file_it_was_made(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.zeros((40, 60, 3), dtype=np.uint8)).save(tmp_path / "photos/a.png")
+    original = hashlib.sha256((tmp_path / "photos/a.png").read_bytes()).hexdigest()
+
+    def imported(src: Path, out: str, *options: str) -> ImageRecord:
+        assert main(["images", "import", str(src), "--out", str(tmp_path / out), *options]) == 0
+        ((record,),) = ImageSet.open(tmp_path / out).iterate()
+        return record
+
+    plain = imported(tmp_path / "photos", "plain")
+    assert (plain.sha256, plain.source_sha256, plain.treatment) == (original, None, None)
+    small = imported(tmp_path / "photos", "small", "--size", "16", "--geometry", "squash", "--container", "jpeg96")
+    assert (small.source_sha256, small.treatment, small.format) == (original, "squash16-jpeg96", "JPEG")
+    again = imported(tmp_path / "small", "again")
+    assert again == small
+    smaller = imported(tmp_path / "small", "smaller", "--size", "8")
+    assert (smaller.source_sha256, smaller.treatment) == (small.sha256, "crop8-webp")
+    only = imported(tmp_path / "photos", "only", "--container", "webp")
+    assert (only.source_sha256, only.treatment, only.width, only.format) == (original, "native-webp", 60, "WEBP")
+    arguments = ["images", "import", str(tmp_path / "photos"), "--out", str(tmp_path / "no"), "--geometry", "squash"]
+    assert main(arguments) == 2
+
+
+def test_skip_takes_up_where_limit_stopped(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(5):
+        Image.fromarray(np.full((8, 8, 3), number, dtype=np.uint8)).save(tmp_path / f"photos/{number}.png")
+    (tmp_path / "photos/0.png").write_bytes(b"damaged")
+    taken = []
+    for part in (["--limit", "2"], ["--skip", "2"]):
+        out = tmp_path / part[0]
+        main(["images", "import", str(tmp_path / "photos"), "--out", str(out), *part])
+        taken.append(list(ImageSet.open(out).index()["image_id"]))
+    assert taken == [["1.png", "2.png"], ["3.png", "4.png"]]

@@ -206,7 +206,7 @@ def test_preprocess_resizes_and_crops_the_centre() -> None:
     assert abs(int(np.asarray(Preprocess(8).image(stripes)).mean()) - 127) <= 1
     with pytest.raises(UserError, match="image size 0"):
         Preprocess(0)
-    with pytest.raises(UserError, match="choose png or webp"):
+    with pytest.raises(UserError, match="choose one of png, webp, jpeg96"):
         Preprocess(8, "jpeg")  # type: ignore[arg-type]
 
 
