@@ -38,9 +38,14 @@ class ImageSet:
     Only the small columns stay in memory; image bytes and tokens are read a row group at a time.
     """
 
-    def __init__(self, files: Sequence[Path], table: pa.Table, where: np.ndarray, rows: np.ndarray) -> None:
-        """For `open` and `filter`. `table`: small columns; `where`: (N, 3) file, row group, offset; `rows`: chosen."""
+    def __init__(
+        self, files: Sequence[Path], table: pa.Table, where: np.ndarray, rows: np.ndarray, hashed: np.ndarray
+    ) -> None:
+        """For `open` and `filter`. `table`: small columns; `where`: (N, 3) file, row group, offset; `rows`: chosen;
+        `hashed`: (N,) bool, shared by all views: rows whose bytes `require_unchanged` has found to match.
+        """
         self._files, self._table, self._where, self._rows = tuple(files), table, where, rows
+        self._hashed = hashed
 
     @classmethod
     def open(cls, path: Path | str, *, complete: bool = True) -> ImageSet:
@@ -62,7 +67,8 @@ class ImageSet:
         if complete and (lines := empty_cells(table)):
             remedy = "give them with `iarbench images import` (--source, --split, --group-column, --id-column)"
             raise UserError(f"{path}: {'; '.join(lines)}; {remedy}")
-        return cls(files, table, np.concatenate([where for _, where in parts]), np.arange(table.num_rows))
+        rows = np.arange(table.num_rows)
+        return cls(files, table, np.concatenate([where for _, where in parts]), rows, np.zeros(len(rows), dtype=bool))
 
     @classmethod
     def write(cls, records: Iterable[ImageRecord], out: Path | str, shard_rows: int = 1000) -> ImageSet:
@@ -109,7 +115,7 @@ class ImageSet:
             if values is not None:
                 wanted = {values} if isinstance(values, str) else set(values)
                 keep &= np.fromiter((value in wanted for value in self._column(column)), dtype=bool, count=len(self))
-        return ImageSet(self._files, self._table, self._where, self._rows[keep])
+        return ImageSet(self._files, self._table, self._where, self._rows[keep], self._hashed)
 
     def iterate(self, batch_size: int = 64) -> Iterator[list[ImageRecord]]:
         """All records in order, in lists of `batch_size` (the last may be shorter), one row group in memory.
@@ -143,7 +149,8 @@ class ImageSet:
         return [found[row] for row in rows.tolist()]
 
     def require_unchanged(self) -> None:
-        """Hash the bytes of every image: what was found out about a sha256 holds for these bytes only if they match.
+        """Hash the bytes of every image that this set or another view of it has not hashed: what was found out about a
+        sha256 holds for these bytes only if they match.
 
         Raises:
             UserError: some do not, or a file cannot be read.
@@ -215,11 +222,11 @@ class ImageSet:
 
     def _changed_rows(self) -> list[int]:
         changed = []
-        for rows, table in self._row_groups(self._rows, ["image.bytes", "sha256"]):
+        for rows, table in self._row_groups(self._rows[~self._hashed[self._rows]], ["image.bytes", "sha256"]):
             files = pc.struct_field(table.column("image"), "bytes")
             for row, file, sha256 in zip(rows.tolist(), files, table.column("sha256").to_pylist(), strict=True):
-                if hashlib.sha256(file.as_buffer() or b"").hexdigest() != sha256:
-                    changed.append(row)
+                self._hashed[row] = hashlib.sha256(file.as_buffer() or b"").hexdigest() == sha256
+            changed += rows[~self._hashed[rows]].tolist()
         return changed
 
 

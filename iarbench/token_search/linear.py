@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -58,9 +59,11 @@ class LinearMap:
         length = len(self.scale)
         return [(start, min(start + most, length)) for start in range(0, length, most)]
 
-    @property
-    def _is_small(self) -> bool:
-        return len(self.scale) * self.dim * self.offset.numel() <= SMALL
+    @cached_property
+    def _dense(self) -> Tensor | None:
+        """All A_j transposed, float64 (L, C, D), of a map that is small."""
+        small = len(self.scale) * self.dim * self.offset.numel() <= SMALL
+        return self.columns(0, len(self.scale)) if small else None
 
     def columns(self, first: int, last: int) -> Tensor:
         """A_j transposed for the tokens from ``first`` to before ``last``, float64 (n, C, D)."""
@@ -95,8 +98,8 @@ class LinearMap:
 
     def covariance(self, blocks: Tensor) -> Tensor:
         """sum_j A_j B_j A_j' (D, D) of symmetric blocks (L, C, C), in their dtype."""
-        if self._is_small:
-            a = self.columns(0, len(self.scale)).to(blocks.dtype)
+        if self._dense is not None:
+            a = self._dense.to(blocks.dtype)
             return a.flatten(0, 1).T @ torch.bmm(blocks, a).flatten(0, 1)
         total, start, pixels = torch.zeros(()).to(blocks), 0, self.side**2
         for group in self.groups:
@@ -109,8 +112,8 @@ class LinearMap:
 
     def diagonal_blocks(self, matrix: Tensor) -> Tensor:
         """A_j' M A_j (L, C, C) for every token of a symmetric matrix (D, D)."""
-        if self._is_small:
-            a = self.columns(0, len(self.scale)).to(matrix.dtype)
+        if self._dense is not None:
+            a = self._dense.to(matrix.dtype)
             return torch.bmm((a.flatten(0, 1) @ matrix).view(a.shape), a.mT)
         blocks = []
         for group in self.groups:
