@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iarbench.attack import attack_image, parse
-from iarbench.images.decode import decode_rgb
+from iarbench.images.picture_files import read_picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,12 +39,6 @@ def file_pixels(path: Path) -> NDArray[np.uint8]:
     """The image of a file, uint8 (H, W, 3).
 
     Raises:
-        ImageError: it cannot be read or decoded.
+        UserError: it cannot be read or decoded.
     """
-    from iarbench.images.decode import ImageError
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(str(path), error.strerror or str(error)) from None
-    return np.asarray(decode_rgb(data, str(path)))
+    return np.asarray(read_picture(str(path))[0])
