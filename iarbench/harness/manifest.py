@@ -10,6 +10,7 @@ import resource
 import shlex
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import iarbench
 from iarbench import __version__
 from iarbench.errors import UserError
-from iarbench.files import write_text
+from iarbench.files import alone, write_text
 from iarbench.harness.leak_checks import Areas
 from iarbench.harness.plan import Plan, Settings
 from iarbench.specs import TaskRecord
@@ -54,6 +55,8 @@ class ImagesUsed(_Part):
 class OneRun(_Part):
     """One call of the command; what is None is known only at its end."""
 
+    id: str = ""
+    """by which the command finds its own entry again: others may run into the same folder meanwhile"""
     command: str
     started: str
     iarbench: str
@@ -131,14 +134,20 @@ def require_same_task(root: Path, plan: Plan) -> Manifest | None:
             f"{spec.name} version {spec.version}; choose another --out"
         )
     # Scores without a manifest: it was deleted, as `ANEW` says.
-    if not found and not (root / "scores").is_dir() and root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if not found and not (root / "scores").is_dir() and root.exists() and not _is_free(root):
         raise UserError(f"{root} is not the folder of a run and not empty; choose another --out")
     return found
 
 
-def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None, command: str | None = None) -> Manifest:
-    """Write the manifest of a run that begins; earlier runs that filled the same folder stay listed in it."""
+def _is_free(root: Path) -> bool:
+    """Whether it is a folder with nothing in it but hidden files, such as the lock."""
+    return root.is_dir() and all(path.name.startswith(".") for path in root.iterdir())
+
+
+def start(root: Path, plan: Plan, settings: Settings, command: str | None = None) -> Manifest:
+    """Write the manifest of a run that begins; the other runs that fill the same folder stay listed in it."""
     now = OneRun(
+        id=uuid.uuid4().hex,
         command=command or shlex.join(["iarbench", *sys.argv[1:]]),
         started=_now(),
         iarbench=__version__,
@@ -147,7 +156,15 @@ def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None, c
         packages={name: _version(name) for name in PACKAGES},
         hardware=hardware(),
     )
-    manifest = Manifest(
+    with alone(root):
+        before = require_same_task(root, plan)
+        manifest = _begun(plan, settings, (*(before.runs if before else ()), now))
+        write(root, manifest)
+    return manifest
+
+
+def _begun(plan: Plan, settings: Settings, runs: tuple[OneRun, ...]) -> Manifest:
+    return Manifest(
         status="running",
         task=plan.task.record(),
         images=ImagesUsed(
@@ -160,10 +177,8 @@ def start(root: Path, plan: Plan, settings: Settings, before: Manifest | None, c
         precision=settings.precision,
         weights=plan.weights,
         notes=plan.notes,
-        runs=(*(before.runs if before else ()), now),
+        runs=runs,
     )
-    write(root, manifest)
-    return manifest
 
 
 def write(root: Path, manifest: Manifest) -> None:
@@ -180,6 +195,7 @@ def _digest(fields: dict[str, Any]) -> str:
 
 
 def finished(
+    root: Path,
     manifest: Manifest,
     seconds: float,
     settings: Settings,
@@ -188,7 +204,7 @@ def finished(
     results_key: str,
     files: dict[str, str],
 ) -> Manifest:
-    """The manifest with what is known at the end of its latest run."""
+    """The manifest of a run with what is known at its end, and with what others have recorded below `root` since."""
     now = {
         "ended": _now(),
         "seconds": round(seconds, 3),
@@ -202,7 +218,10 @@ def finished(
     }
     if settings.device.startswith("cuda"):
         now["gpu_peak_memory_mib"] = round(sys.modules["torch"].cuda.max_memory_allocated() / 2**20)
-    runs = (*manifest.runs[:-1], manifest.runs[-1].model_copy(update=now))
+    mine = manifest.runs[-1].model_copy(update=now)
+    there = read(root)
+    others = [run for run in (there or manifest).runs if run.id != mine.id]
+    runs = tuple(sorted((*others, mine), key=lambda run: run.started))
     end = {"status": "finished", "runs": runs, "leak_checks": leak_checks, "results_key": results_key, "files": files}
     return manifest.model_copy(update=end)
 

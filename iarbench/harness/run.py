@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from iarbench import __version__
 from iarbench.content import images_path
 from iarbench.errors import UserError
-from iarbench.files import write_atomically
+from iarbench.files import alone, write_atomically
 from iarbench.harness import manifest as manifests
 from iarbench.harness.all_detectors import with_all
 from iarbench.harness.leak_checks import Areas, check_leaks
@@ -104,22 +104,23 @@ def run(
         return _stored(plan.task, root, before)
     remove_leftovers(root)
     began = time.monotonic()
-    manifest = manifests.start(root, plan, settings, before, command)
+    manifest = manifests.start(root, plan, settings, command)
     plan = learn(plan, root, settings)
     missing = plan.missing(root)
     settings = _execute(missing, plan, root, settings, progress) if missing else settings
-    outcome = _conclude(plan, root)
-    seconds = time.monotonic() - began
-    end = manifests.finished(
-        manifest,
-        seconds,
-        settings,
-        _count(missing),
-        outcome.leak_checks,
-        _results_key(plan),
-        seal.digests(root, _results(plan.task)),
-    )
-    manifests.write(root, end)
+    with alone(root):  # another run into the same folder waits: its results and manifest would mix with ours
+        outcome = _conclude(plan, root)
+        end = manifests.finished(
+            root,
+            manifest,
+            time.monotonic() - began,
+            settings,
+            _count(missing),
+            outcome.leak_checks,
+            _results_key(plan),
+            seal.digests(root, _results(plan.task)),
+        )
+        manifests.write(root, end)
     return outcome
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from iarbench.files import write_atomically
+from iarbench.files import is_left_over, write_atomically
 
 FORMAT = 1
 """Version of the score files: raising it makes every stored score be computed again."""
@@ -114,21 +113,10 @@ def is_stored(root: Path, part: Part) -> bool:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Delete the temporary files of runs that were killed while writing."""
-    for path in root.rglob(".*.tmp"):
-        pid = path.name.split(".")[-2]
-        if not (pid.isdigit() and _alive(int(pid))):
+    """Delete the temporary files of processes of this machine that were killed while writing."""
+    for path in root.rglob(".*.*.*.tmp"):
+        if is_left_over(path):
             path.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def safe(name: str) -> str:

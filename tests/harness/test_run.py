@@ -16,8 +16,11 @@ from toys import Toys, auroc, records, run, scores
 
 from iarbench.cli import main
 from iarbench.harness import manifest as manifests
+from iarbench.harness.plan import Settings
+from iarbench.harness.run import prepare
 from iarbench.images.image_set import ImageSet
 from iarbench.results.rows import Row, read_rows
+from iarbench.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -318,3 +321,29 @@ def test_a_run_of_the_first_images_of_each_role_has_results_of_these(toy_family:
         "toy-a": (6, 21, 21), "toy-b": (6, 21, 21),
     }  # fmt: skip
     assert all(row.value is not None for row in rows)
+
+
+def test_two_runs_into_one_folder_at_a_time_lose_nothing_and_are_both_recorded(toys: Toys, tmp_path: Path) -> None:
+    out = tmp_path / "both"
+    commands = [("run", "--task", toys.task, "--out", out, "--target", target) for target in ("toy-a", "toy-b")]
+    processes = [toys.popen(*command) for command in commands]
+    for process in processes:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert sorted(run["command"][-5:] for run in manifest["runs"]) == ["toy-a", "toy-b"]
+    assert all("ended" in run for run in manifest["runs"])
+    assert manifest["status"] == "finished"
+    assert {path.parts[-4] for path in out.rglob("scores/*/*/*/*/*.parquet")} == {"toy-a", "toy-b"}
+    assert toys.iarbench("report", out).returncode == 0
+
+
+def test_a_run_that_ends_keeps_what_another_has_recorded_meanwhile(toy_family: Toys, tmp_path: Path) -> None:
+    plan = prepare(Task.load(str(toy_family.task)), Settings(device="cpu"))
+    first = manifests.start(tmp_path, plan, Settings(), "first")
+    second = manifests.start(tmp_path, plan, Settings(), "second")
+    for begun in (first, second):
+        manifests.write(tmp_path, manifests.finished(tmp_path, begun, 1.0, Settings(device="cpu"), 0, {}, "", {}))
+    found = manifests.read(tmp_path)
+    assert found is not None
+    assert [(run.command, run.ended is not None) for run in found.runs] == [("first", True), ("second", True)]

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from iarbench.files import write_atomically
-from iarbench.harness import store
 from iarbench.harness.store import Chunk, Part, is_stored, remove_leftovers, write_part
 
 IDENTITY = {
@@ -141,16 +143,31 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 def test_nothing_has_the_final_name_before_it_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    monkeypatch.setattr(store.os, "fsync", lambda handle: events.append("fsync"))
+    monkeypatch.setattr(os, "fsync", lambda handle: events.append("fsync"))
     replace = os.replace
-    monkeypatch.setattr(store.os, "replace", lambda a, b: (events.append("replace"), replace(a, b)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (events.append("replace"), replace(a, b)))
     write(tmp_path, part())
     assert events == ["fsync", "replace"]
 
 
 def test_temporary_files_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
-    dead, alive = tmp_path / ".x.parquet.4194999.tmp", tmp_path / f".y.parquet.{os.getpid()}.tmp"
-    for path in (dead, alive):
+    here = platform.node().replace(".", "-")
+    dead, alive = tmp_path / f".x.parquet.{here}.4194999.tmp", tmp_path / f".y.parquet.{here}.{os.getpid()}.tmp"
+    elsewhere = tmp_path / ".z.parquet.another-machine.4194999.tmp"
+    for path in (dead, alive, elsewhere):
         path.write_bytes(b"")
     remove_leftovers(tmp_path)
-    assert list(tmp_path.iterdir()) == [alive]
+    assert sorted(tmp_path.iterdir()) == [alive, elsewhere]
+
+
+def test_two_processes_that_write_one_part_are_harmless(tmp_path: Path) -> None:
+    """Both end with the whole part there, whoever is last; nobody meets a half-written file."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path; import test_store as t\n"
+        "for _ in range(50):\n"
+        "    t.write(Path(sys.argv[1]), t.part()); assert t.is_stored(Path(sys.argv[1]), t.part())"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(2)]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(part().path).name]
