@@ -54,6 +54,14 @@ class Attack(ABC):
         for name, parameter in _declared(type(self)).items():
             require_value(parameter, getattr(self, name), f"attack {self.prefix!r}")
 
+    def lacking(self) -> str | None:
+        """What this installation lacks for the attack, in one line; None when it can be made."""
+        return None
+
+    def depends_on(self) -> dict[str, str]:
+        """What else than its name and version decides the pixels, such as the hash of weights: a part of every key."""
+        return {}
+
     @abstractmethod
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Attack one image.
@@ -97,6 +105,15 @@ class Chain(Attack):
     def version(self) -> int:  # type: ignore[override]
         """Sum of the steps' versions, so that raising any of them raises this."""
         return sum(step.version for step in self.steps)
+
+    def lacking(self) -> str | None:
+        """What the first step that cannot be made lacks."""
+        return next(filter(None, (step.lacking() for step in self.steps)), None)
+
+    def depends_on(self) -> dict[str, str]:
+        """Of every step that depends on something, by its place."""
+        found = [step.depends_on() for step in self.steps]
+        return {f"{key}_{place}": value for place, one in enumerate(found, 1) for key, value in one.items()}
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Apply every step in turn."""

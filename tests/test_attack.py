@@ -80,7 +80,7 @@ def test_parse_gives_the_attack_itself() -> None:
         ("jpeg50++crop0.8", "empty attack name in 'jpeg50++crop0.8'"),
         ("jpg60", "unknown attack 'jpg': did you mean 'jpeg'?"),
         ("JPEG60", "unknown attack 'JPEG': did you mean 'jpeg'?"),
-        ("60", "unknown attack '60': known: blur, brightness"),
+        ("60", "unknown attack '60': known: avif, blur, brightness"),
         ("jpeg", "attack 'jpeg': its number is missing (quality); write it as in 'jpeg<number>'"),
         ("none5", "attack 'none5': 'none' takes no number"),
         ("jpeg101", "attack 'jpeg101': the number is the quality, from 1 to 100"),
@@ -206,7 +206,7 @@ from iarbench.attack import Attack
 @dataclass(frozen=True)
 class Rotate(Attack):
     degrees: float
-    prefix: ClassVar[str] = "rotate"
+    prefix: ClassVar[str] = "turn"
     def apply(self, image, rng):
         return image.rotate(self.degrees)
 
@@ -256,8 +256,8 @@ class NotOne: pass
 def test_an_attack_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     attack = parse(f"{tmp_path}/mine.py:Rotate=90+jpeg50")
-    assert attack.name == "rotate90+jpeg50"
-    assert parse("rotate90+jpeg50") == attack
+    assert attack.name == "turn90+jpeg50"
+    assert parse("turn90+jpeg50") == attack
     assert parse(f"{tmp_path}/mine.py:Rotate:degrees=90+jpeg50") == attack
     assert parse(f"{tmp_path}/mine.py:Shift:wrap=true").name == "shift:wrap=true"
     assert parse("shift:by=4,wrap=false").name == "shift:wrap=false,by=4"

@@ -1,4 +1,4 @@
-"""Brightness, contrast and saturation, by the definitions of Pillow's ImageEnhance (as the paper does it).
+"""Brightness, contrast, saturation and sharpness, by the definitions of Pillow's ImageEnhance (as the paper does it).
 
 Each mixes the image with a degenerate one: result = factor * image + (1 - factor) * degenerate, clipped to 8 bits.
 A factor of 1 changes nothing, 0 gives the degenerate image. Factors go from 0 to 10. Deterministic.
@@ -63,3 +63,22 @@ class Saturation(Attack):
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Move the colours away from grey; `rng` is not used."""
         return ImageEnhance.Color(image).enhance(self.factor)
+
+
+@dataclass(frozen=True)
+class Sharpness(Attack):
+    """`sharpness2`: mixed with its own smoothed version (a 3x3 kernel, 5 in the middle, 1 around, over 13).
+
+    Below 1 it smooths, above 1 it sharpens, so strength is the distance from 1, not the factor.
+    """
+
+    factor: float
+    prefix: ClassVar[str] = "sharpness"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
+
+    def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Strengthen or weaken what the smoothed version lacks; `rng` is not used."""
+        return ImageEnhance.Sharpness(image).enhance(self.factor)

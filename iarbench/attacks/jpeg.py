@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from PIL import Image
-
 from iarbench.attack import Attack, require_range
+from iarbench.attacks.recompress import round_trip
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,4 @@ class Jpeg(Attack):
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Encode and decode; `rng` is not used."""
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=self.quality, subsampling="4:2:0")
-        return Image.open(buffer).convert("RGB")
+        return round_trip(image, "JPEG", quality=self.quality, subsampling="4:2:0")

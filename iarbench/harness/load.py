@@ -1,6 +1,7 @@
 """Images ready to be scored: read, decoded, brought to size and attacked, here or in worker processes, in order.
 
-Workers know nothing of torch. What they do to an image depends on the image alone, so their number changes nothing.
+Workers know nothing of torch, but for attacks through a tokenizer. What they do to an image depends on the image alone,
+so their number changes nothing.
 """
 
 from __future__ import annotations

@@ -157,7 +157,8 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) 
     used: set[str] = set()
     for text in task.attacks_for(task.spec.attacks):
         attack = attacks.parse(text)
-        acted = {"attack": attack.name, "attack_version": attack.version, **_attack_code(text), **setting}
+        acted = {"attack": attack.name, "attack_version": attack.version, **_attack_code(text)}
+        acted = {**acted, **attack.depends_on(), **setting}
         for source, split, rows in splits:
             asked = [look for look in looks if task.needs(look.name, source, split, attack.name)]
             for (most, size), some in _alike(asked, task, source).items():

@@ -95,7 +95,7 @@ def test_an_argument_that_albumentations_does_not_know_is_an_error(monkeypatch: 
     real = albumentations.GaussianBlur
     monkeypatch.setattr(albumentations, "GaussianBlur", lambda **arguments: real(misspelt=1, **arguments))
     with pytest.raises(UserWarning, match="misspelt"):
-        blur._build(9)
+        blur._build("GaussianBlur", {"blur_limit": (9, 9), "sigma_limit": (0.1, 2.0)})
 
 
 def test_brightness_scales_and_clips() -> None:
