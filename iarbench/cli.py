@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line: one module per command, and one place where errors become a line and an exit status."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from iarbench import __version__
+from iarbench.commands.parsing import Parser
 from iarbench.errors import UserError
 
 COMMANDS = ("run", "report", "trace", "gallery", "ls", "images", "attack", "generate", "train", "finetune", "check")
@@ -24,7 +26,7 @@ EPILOG = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; imports no heavy library."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="iarbench",
         description="Was this image made by that image auto-regressive model, and is the answer still right after "
         "JPEG, crops or noise?",
@@ -35,13 +37,19 @@ def parser() -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         importlib.import_module(f"iarbench.commands.{command}").add_parser(subparsers)
+    subparsers.add_parser("help", help="the same as COMMAND --help", add_help=False)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 when something was found wrong, 2 for a mistake in the input."""
     try:
-        args = parser().parse_args(argv)
+        if "_ARGCOMPLETE" in os.environ:
+            from iarbench.commands.completion import complete
+
+            complete(parser())
+        words = list(sys.argv[1:] if argv is None else argv)
+        args = parser().parse_args([*words[1:], "--help"] if words[:1] == ["help"] else words)
         status = importlib.import_module(f"iarbench.commands.{args.command}").execute(args)
         sys.stdout.flush()
         return int(status)

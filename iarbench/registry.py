@@ -114,10 +114,15 @@ class Registry:
 def did_you_mean(kind: str, name: str, known: Iterable[str]) -> str:
     """One line for a name that nothing answers to: the nearest known names, then all of them."""
     names = sorted(known)
-    by_lower = {candidate.lower(): candidate for candidate in names}
-    close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6)]
+    close = near(name, names)
     hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
     return f"unknown {kind} {name!r}: {hint}known: {', '.join(names) or 'none'}"
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """The one or two known names that are most like ``name``, upper case or not; [] where none is."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    return [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6)]
 
 
 def _load_from_file(reference: str) -> Any:

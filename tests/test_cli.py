@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from toys import Toys
@@ -108,12 +109,63 @@ def test_mistakes_are_one_line_and_status_2(
     assert message in line
 
 
-@pytest.mark.parametrize("words", [["run", "--batch-size", "0"], ["run", "--limit", "-3"], ["run", "--workers", "x"]])
-def test_numbers_are_checked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit:
-        main(words)
-    assert exit.value.code == 2
-    assert "is not a whole number from" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--batch-size", "0"], "--batch-size: '0' is not a whole number from 1"),
+        (["run", "--limit", "-3"], "--limit: '-3' is not a whole number from 1"),
+        (["run", "--workers", "x"], "--workers: 'x' is not a whole number from 0"),
+        (["runn"], "'runn' is none of run, "),
+        (["runn"], "did you mean run?; see `iarbench --help`"),
+        (["run", "--detectr", "x"], "unknown option --detectr; did you mean --detector?; see `iarbench run --help`"),
+        (["run", "--det", "x"], "unknown option --det; did you mean --detector or --details?"),
+        (["run", "--foo=3"], "unknown option --foo; see `iarbench run --help`"),
+        (["run", "mini"], "'mini' is one word too many; see `iarbench run --help`"),
+        (["images", "imprt", "x"], "did you mean import?; see `iarbench images --help`"),
+        (["images", "import", "x", "--out", "y", "--split-name", "z"], "unknown option --split-name; did you mean"),
+        (["run", "--attacked", "member"], "'member' is none of both, members, nonmembers; did you mean members?"),
+        (["images", "info"], "the following arguments are required: SET; see `iarbench images info --help`"),
+        ([], "the following arguments are required: COMMAND; see `iarbench --help`"),
+    ],
+)
+def test_mistakes_in_options_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("asked", "same_as"), [(["run"], ["run"]), (["images", "import"], ["images", "import"]), ([], [])]
+)
+def test_help_is_a_command_as_well(asked: list[str], same_as: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for words in (["help", *asked], [*same_as, "--help"]):
+        with pytest.raises(SystemExit) as exit:
+            main(words)
+        assert exit.value.code == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("usage: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("iarbench r", {"run", "report"}),
+        ("iarbench run --detec", {"--detector "}),
+        ("iarbench run --detector quantloss,enc", {"quantloss,encloss "}),
+        ("iarbench generate --generator var-m", {"var-mini", "var-mini-s"}),
+        ("iarbench images jo", {"join "}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_names(line: str, found: set[str], tmp_path: Path) -> None:
+    pytest.importorskip("argcomplete")
+    answer = tmp_path / "answer"
+    told = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    asked = {**os.environ, **told, "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
+    assert python("-m", "iarbench", env=asked).returncode == 0
+    assert set(answer.read_text().split("\n")) >= found
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
