@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,20 @@ def fetch_file(repo: str, file: str, revision: str | None = None) -> Path:
         return Path(hf_hub_download(repo, file, revision=revision))
     except Exception as error:  # the network, the Hub and the name may each fail in many ways
         raise HubError(f"{repo}/{file}", _reason(error, repo, revision, repo)) from None
+
+
+def fetch_folder(repo: str, patterns: Sequence[str], revision: str | None = None) -> Path:
+    """The local folder with the files of a model repository whose names match one of `patterns`.
+
+    Raises:
+        HubError: no such repository or revision, no access, no network.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns)))
+    except Exception as error:
+        raise HubError(repo, _reason(error, repo, revision, repo)) from None
 
 
 def fetch_parquet(repo: str, revision: str | None = None) -> Path:

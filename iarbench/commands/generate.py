@@ -60,6 +60,7 @@ def execute(args: argparse.Namespace) -> int:
         args.seed,
         args.container,
         args.batch_size,
+        variant.image_licence,
     )
     size = args.batch_size
     with enough_memory(f"for batches of {size}; repeat with --batch-size {size // 4 or 1}"):

@@ -34,10 +34,13 @@ def make_records(
     base_seed: int = 0,
     container: Lossless = "webp",
     batch: int = 50,
+    licence: str | None = None,
 ) -> Iterator[ImageRecord]:
     """``count`` images of ``generator`` as records of ``split``, lossless in ``container``.
 
     ``conditions``, class numbers or prompts, are used in turn, so that any prefix of a set is as balanced as it can be.
+
+    ``licence``: of the images, for their rows.
 
     Each image depends on its id and ``base_seed`` alone: asking for more images leaves the first ones as they are.
     """
@@ -53,6 +56,13 @@ def make_records(
         for image_id, seed, label, pixels, tokens in rows:
             data = encode(Image.fromarray(pixels), container)
             yield ImageRecord.make(
-                data, image_id=image_id, source=name, split=split, condition=str(label), seed=seed, tokens=tokens
+                data,
+                image_id=image_id,
+                source=name,
+                split=split,
+                condition=str(label),
+                seed=seed,
+                tokens=tokens,
+                licence=licence,
             )
         progress.show(indices[-1] + 1)

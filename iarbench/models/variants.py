@@ -89,6 +89,9 @@ class Variant(BaseModel):
     finetune: dict[str, Any] = Field(default_factory=dict)
     """numbers of the inverse encoder's training that differ from the recipe's"""
     licence: str
+    """of the weights"""
+    image_licence: str | None = None
+    """under which the images it makes may be used and published, such as CC0-1.0; None: nobody has said"""
     citation: str
     card: dict[str, Any] = Field(default_factory=dict)
 

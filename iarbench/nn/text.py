@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from iarbench.errors import UserError
+from iarbench.hub import fetch_folder
 from iarbench.nn.precision import at_least_float32
 
 
@@ -86,8 +88,13 @@ class ByteEncoder(nn.Module):
         return [row[: len(code)] for row, code in zip(at_least_float32(x), codes, strict=True)]
 
 
+_T5_FILES = ("*.json", "*.safetensors", "spiece.model")
+"""Configuration, tokenizer and weights of a T5 on the Hub; weights as pickles are left where they are."""
+
+
 class T5Encoder:
-    """The encoder of a T5 model from the Hugging Face Hub, loaded at once; needs the ``t2i`` extra.
+    """The encoder of a T5 model, loaded at once: ``name`` is a repository of the Hugging Face Hub, or a folder with
+    the files of one. Needs the ``t2i`` extra.
 
     Prompts are cut at ``max_tokens``. They go through the model one by one, so that no prompt's features depend on
     the padding of others.
@@ -102,11 +109,13 @@ class T5Encoder:
             ) from None
         self.max_tokens = max_tokens
         self.device = device
+        folder = Path(name) if Path(name).is_dir() else fetch_folder(name, _T5_FILES)
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
-            self.model: Any = T5EncoderModel.from_pretrained(name).eval().requires_grad_(False).to(device)
-        except OSError as error:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self.model: Any = T5EncoderModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        except (OSError, ValueError) as error:
             raise UserError(f"cannot load the text encoder {name} ({str(error).splitlines()[0][:160]})") from None
+        self.model.eval().requires_grad_(False).to(device)
 
     @torch.no_grad()  # not inference_mode: transformers are trained on these features
     def __call__(self, prompts: Sequence[str]) -> TextFeatures:

@@ -9,6 +9,7 @@ import torch
 
 from iarbench.checks.goldens import read_golden
 from iarbench.generator import Generator
+from iarbench.models import variants
 from iarbench.models.sample_images import image_name, make_records, seed_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -25,6 +26,12 @@ def test_images_do_not_depend_on_the_batch(generator: Generator) -> None:
     assert [r.bytes for r in one] == [r.bytes for r in five]
     assert [r.tokens for r in one] == [r.tokens for r in five]
     assert len({r.sha256 for r in one}) == 5
+
+
+def test_images_carry_the_licence_of_their_generator(generator: Generator) -> None:
+    (one,) = make_records(generator, "toy", "test", 1, conditions=range(10), licence="CC0-1.0")
+    assert one.licence == "CC0-1.0"
+    assert {variant.image_licence for variant in variants.minis()} == {"CC0-1.0"}
 
 
 def test_more_images_leave_the_first_as_they_are(generator: Generator) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -45,6 +48,27 @@ def test_a_t5_without_transformers_is_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UserError, match=r"pip install 'iarbench\[t2i\]'"):
         T5Encoder("google/flan-t5-xl", max_tokens=8)
+
+
+def test_a_t5_comes_through_the_one_door(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`transformers` is told where the files lie and fetches nothing itself."""
+
+    class Model:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: self
+
+        @staticmethod
+        def from_pretrained(place: Path, **options: object) -> Model:
+            asked.append((place, options.get("local_files_only")))
+            return Model()
+
+    asked: list[tuple[Path, object]] = []
+    stub = SimpleNamespace(AutoTokenizer=Model, T5EncoderModel=Model)
+    monkeypatch.setitem(sys.modules, "transformers", stub)
+    monkeypatch.setattr("iarbench.nn.text.fetch_folder", lambda name, patterns: tmp_path / name)
+    T5Encoder("google/flan-t5-xl", max_tokens=8)
+    T5Encoder(str(tmp_path), max_tokens=8)
+    assert asked == [(tmp_path / "google/flan-t5-xl", True)] * 2 + [(tmp_path, True)] * 2
 
 
 def test_in_training_prompts_go_through_together_and_keep_their_features(encoder: ByteEncoder) -> None:
