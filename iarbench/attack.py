@@ -200,6 +200,8 @@ def require_range(name: str, what: str, value: float, low: float, high: float, *
 
 
 def _parse_one(part: str, text: str) -> Attack:
+    if part.startswith("suite:"):
+        raise UserError(f"{part!r} stands for several attacks: only `iarbench run --attack` and tasks take it")
     if not part:
         where = f" in {text!r}" if text else ""
         raise UserError(f"empty attack name{where}: write 'none' or names joined by '+', such as 'jpeg50+resize0.5'")

@@ -20,7 +20,7 @@ EPILOG = """examples:
   iarbench run                       the packaged task: no GPU, no download, some minutes
   iarbench report runs/mini          its table again, from the stored scores
   iarbench trace picture.png         which known generator made this?
-  iarbench ls                        what there is: generators, detectors, attacks, tasks, sources
+  iarbench ls                        what there is: generators, detectors, attacks, suites, tasks, sources
 """
 
 

@@ -13,6 +13,9 @@ from iarbench.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+Filter = Literal["bicubic", "bilinear", "lanczos", "nearest"]
+"""Of Pillow's."""
+
 
 @dataclass(frozen=True)
 class Resize(Attack):
@@ -23,7 +26,7 @@ class Resize(Attack):
     """
 
     scale: float
-    filter: Literal["bicubic", "bilinear", "lanczos", "nearest"] = "bicubic"
+    filter: Filter = "bicubic"
     prefix: ClassVar[str] = "resize"
 
     def __post_init__(self) -> None:
@@ -45,14 +48,15 @@ class Crop(Attack):
     anywhere (drawn from the image's own stream, as in WAVES) or in the upper left corner (as in WMAR). `grid`: sides
     and position are multiples of that many pixels, so that the part is aligned to a tokenizer whose tokens have that
     side; 0 leaves them as they are. `back`: `resize` enlarges the part, `mirror` keeps its scale and fills the rest
-    with its mirror image (numpy's `symmetric`), so that only the phase of the grid changes. Deterministic but for
-    `random`.
+    with its mirror image (numpy's `symmetric`), so that only the phase of the grid changes. `filter`: of Pillow's, with
+    which it is enlarged. Deterministic but for `random`.
     """
 
     scale: float
     place: Literal["centre", "random", "corner"] = "centre"
     grid: int = 0
     back: Literal["resize", "mirror"] = "resize"
+    filter: Filter = "bicubic"
     prefix: ClassVar[str] = "crop"
 
     def __post_init__(self) -> None:
@@ -68,7 +72,7 @@ class Crop(Attack):
         part = image.crop((left, top, left + width, top + height))
         if self.back == "mirror":
             return _mirrored_out(part, image.size)
-        return part.resize(image.size, Image.Resampling.BICUBIC)
+        return part.resize(image.size, Image.Resampling[self.filter.upper()])
 
     def _side(self, full: int) -> int:
         unit = min(self.grid or 1, full)

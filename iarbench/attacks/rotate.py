@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Rotate(Attack):
     """`rotate5`: turned counter-clockwise by that many degrees about the centre, with Pillow's bicubic filter.
 
-    From 0 to 180; corners that nothing is turned into are black, and the size stays. WAVES goes from 0 to 45, WMAR to
-    20. In quality it is monotone up to 45 degrees; beyond, it depends on the picture. Deterministic.
+    From 0 to 360: 340 is 20 degrees clockwise. Corners that nothing is turned into are black, and the size stays. WAVES
+    goes from 0 to 45, WMAR to 20 on both sides. In quality it is monotone up to 45 degrees; beyond, it depends on the
+    picture. Deterministic.
     """
 
     degrees: float
@@ -26,7 +27,7 @@ class Rotate(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range(self.name, "angle in degrees", self.degrees, 0, 180)
+        require_range(self.name, "angle in degrees", self.degrees, 0, 360)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Turn the image; `rng` is not used."""

@@ -24,7 +24,9 @@ EXAMPLES = """  iarbench ls                everything
 
 def add_parser(subparsers: options.Subparsers) -> None:
     """Add the command to the command line."""
-    description = "List generators, detectors, attacks, tasks and sources, those of installed packages included."
+    description = (
+        "List generators, detectors, attacks, suites, tasks and sources, those of installed packages included."
+    )
     parser = options.add_command(subparsers, "ls", "list what there is", description, EXAMPLES)
     parser.add_argument("what", nargs="?", choices=list(SECTIONS), help="only this kind")
 
@@ -86,6 +88,14 @@ def _attacks() -> Iterator[list[str]]:
         yield about if not one.broken else [one.name, BROKEN, one.broken]
 
 
+def _suites() -> Iterator[list[str]]:
+    from iarbench.attacks.suites import PREFIX, SUITES
+
+    yield ["name", "attacks", "not among them", "source"]
+    for name, suite in SUITES.items():
+        yield [f"{PREFIX}{name}", str(len(suite.attacks)), str(len(suite.beyond) or DASH), suite.source]
+
+
 def _tasks() -> Iterator[list[str]]:
     from iarbench.content import task_names, task_path
     from iarbench.specs import parse_task, read_text
@@ -109,6 +119,7 @@ SECTIONS: dict[str, Callable[[], Iterator[list[str]]]] = {
     "generators": _generators,
     "detectors": _detectors,
     "attacks": _attacks,
+    "suites": _suites,
     "tasks": _tasks,
     "sources": _sources,
 }

@@ -24,6 +24,7 @@ from iarbench.harness.missing_sets import leave_out_missing
 from iarbench.harness.plan import Job, Plan, Settings, make_plan
 from iarbench.harness.reuse import take_over
 from iarbench.harness.store import remove_leftovers
+from iarbench.harness.suites import with_suites
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.progress import Progress, duration
@@ -72,10 +73,11 @@ def prepare(task: Task, settings: Settings, notes: Iterable[str] = ()) -> Plan:
     for name in task.spec.targets:
         variants.get(name)  # a name that nobody knows is not a set that is missing
     images = ImageSet.open(images_path(task.spec.images))
+    task, suites = with_suites(task)
     task, listed = with_all(task, set(images.index()["split"]))
     fitted, missing = leave_out_missing(task, images, settings.limit)
     plan = make_plan(fitted, images, task.spec.images, settings)
-    return replace(plan, notes=(*notes, *listed, *missing, *plan.notes))
+    return replace(plan, notes=(*notes, *suites, *listed, *missing, *plan.notes))
 
 
 def run(

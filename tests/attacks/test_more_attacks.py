@@ -209,7 +209,7 @@ def test_weights_are_part_of_what_an_attack_depends_on() -> None:
         ("blur:kernel=9,sigma=60", "sigma is the standard deviation in pixels, from 0 (drawn) to 50"),
         ("median4", "attack 'median4': the side of the neighbourhood in pixels must be odd, 3 to 99"),
         ("hue1.5", "attack 'hue1.5': the number is the fraction of the colour circle, from 0 to 1"),
-        ("rotate181", "attack 'rotate181': the number is the angle in degrees, from 0 to 180"),
+        ("rotate361", "attack 'rotate361': the number is the angle in degrees, from 0 to 360"),
         ("erase0", "the number is the fraction of the area that is erased, above 0 and at most 1"),
         ("text2", "the number is the height of the letters as a fraction of the image's, above 0 and at most 1"),
         ("screenshot5", "attack 'screenshot5': the number is the zoom of the display, from 0.5 to 4"),
