@@ -60,6 +60,22 @@ def calibration_path() -> Path:
     return Path(iarbench.data.__path__[0]) / "calibration"
 
 
+def lock_path(name: str) -> Path:
+    """Where a lock lies: a packaged one by name, or a file.
+
+    Raises:
+        UserError: neither.
+    """
+    import iarbench.data
+
+    locks = {path.stem: path for path in (Path(iarbench.data.__path__[0]) / "locks").glob("*.jsonl")}
+    if name in locks:
+        return locks[name]
+    if not Path(name).is_file():
+        raise UserError(f"{did_you_mean('lock', name, locks)}; or give a file that `iarbench images lock` wrote")
+    return Path(name)
+
+
 def _tasks() -> dict[str, Path]:
     import iarbench.tasks
 

@@ -200,8 +200,11 @@ SOURCES = Registry(
     {
         "folder": "iarbench.images.folder_source:import_folder",
         "parquet": "iarbench.images.parquet_source:import_parquet",
-        "imagenet": "iarbench.images.hub_sources:import_imagenet",
-        "coco": "iarbench.images.hub_sources:import_coco",
+        "imagenet": "iarbench.images.imagenet_source:import_imagenet",
+        "coco": "iarbench.images.coco_source:import_coco",
+        "laion-pop": "iarbench.images.list_source:import_laion_pop",
+        "raise-1k": "iarbench.images.list_source:import_raise_1k",
+        "list": "iarbench.images.list_source:import_list",
         "laion": "iarbench.images.hub_sources:import_laion",
         "hub": "iarbench.images.hub_sources:import_hub",
     },

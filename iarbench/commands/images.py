@@ -21,19 +21,28 @@ if TYPE_CHECKING:
 EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256
   iarbench images import photos.parquet --out sets/photos --size 256 --split calibration --label-column caption
   iarbench images import iarbench-mini --out sets/small --size 32        a set keeps all its columns
-  iarbench images import coco --limit 5000 --out sets/coco --size 256
+  iarbench images import imagenet:ILSVRC2012_img_val --limit 1000 --out sets/imagenet --size 256
+  iarbench images import coco:coco/val2017 --out sets/coco --size 256          captions from coco/annotations
+  iarbench images import raise-1k:RAISE_1k.csv --files raise --out sets/raise --size 256
   iarbench images import hub:owner/name --hub-split test --out sets/theirs --size 256
+  iarbench images lock sets/photos --out photos.jsonl          a list by which others make the same set
+  iarbench images import their-copy/ --lock photos.jsonl --out sets/same
   iarbench images join sets/photos sets/coco --out sets/real
   iarbench images verify sets/photos         read everything, compare with the stored hashes
   iarbench images info iarbench-mini
 """
 SET_HELP = "a name, a path or hf:owner/name@revision"
+OF_A_SOURCE = (
+    *("image_column", "id_column", "label_column", "group_column", "url_column"),
+    *("files", "caption_seed", "config", "hub_split", "revision"),
+)
+"""Options that a source takes, or refuses, itself."""
 SHOWN = 5
 """Lines for each reason, before the rest of them is only counted."""
 
 
 def add_parser(subparsers: options.Subparsers) -> None:
-    """Add the command and its four actions to the command line."""
+    """Add the command and its actions to the command line."""
     description = "Image sets: Parquet files with the original bytes, which datasets.load_dataset opens as well."
     parser = options.add_command(
         subparsers, "images", "import, join, verify or describe image sets", description, EXAMPLES
@@ -46,6 +55,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     join.add_argument(
         "--prefix", action="append", default=[], help="for the ids of a set; once for each, in their order"
     )
+    lock = options.add_command(actions, "lock", "write a pinned list: ids, hashes, treatment", "", EXAMPLES)
+    lock.add_argument("path", metavar="SET", help=SET_HELP)
+    lock.add_argument("--out", type=Path, required=True, help="file for the lock, .jsonl")
     check = options.add_command(actions, "verify", "read a set and name every problem", "", EXAMPLES)
     check.add_argument("path", metavar="SET", help=SET_HELP)
     tell = options.add_command(actions, "info", "sizes, sources, licences and fingerprint of a set", "", EXAMPLES)
@@ -58,6 +70,8 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         "src", metavar="SRC", help="folder, Parquet, image set, or NAME[:WHERE] of `iarbench ls sources`"
     )
     parser.add_argument("--out", type=Path, required=True, help="new folder for the image set")
+    help = "exactly the images of this lock, known by the SHA-256 of their files: a file, or the name of a packaged one"
+    parser.add_argument("--lock", metavar="FILE", help=help)
     _add_treatment(parser)
     parser.add_argument(
         "--source", metavar="NAME", help="name of the set; default: as in SRC, else that of the folder or file"
@@ -83,13 +97,18 @@ def _add_treatment(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_origin(parser: argparse.ArgumentParser) -> None:
-    columns = parser.add_argument_group("columns of Parquet files and of sets on the Hub")
+    columns = parser.add_argument_group("columns of Parquet files, of lists and of sets on the Hub")
     columns.add_argument("--image-column", metavar="C", help="default: the one that holds images")
     columns.add_argument("--id-column", metavar="C", help="default: file and row")
     columns.add_argument(
         "--label-column", metavar="C", help="class or prompt; default: the one with class names, or label"
     )
     columns.add_argument("--group-column", metavar="C", help="one unit in statistics, such as the photograph of a crop")
+    columns.add_argument("--url-column", metavar="C", help="addresses in a list of images; default: url")
+    own = parser.add_argument_group("lists and COCO")
+    own.add_argument("--files", metavar="DIR", help="downloaded files of a list (laion-pop, raise-1k, list)")
+    help = "another seed, other captions of COCO's images; default: 0"
+    own.add_argument("--caption-seed", type=options.not_negative, metavar="N", help=help)
     hub = parser.add_argument_group("sets on the Hub")
     hub.add_argument("--config", metavar="NAME", help="configuration of the repository, where it has several")
     hub.add_argument("--hub-split", metavar="NAME", help="split of the repository; default: train")
@@ -97,8 +116,9 @@ def _add_origin(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Do one of the four; 1 when an image could not be used or a problem was found."""
-    return {"import": _import, "join": _join, "verify": _verify, "info": _info}[args.action](args)
+    """Do one of them; 1 when an image could not be used or a problem was found."""
+    actions = {"import": _import, "lock": _lock, "join": _join, "verify": _verify, "info": _info}
+    return actions[args.action](args)
 
 
 def _import(args: argparse.Namespace) -> int:
@@ -113,8 +133,9 @@ def _import(args: argparse.Namespace) -> int:
     require_free(args.out)
     report = ImportReport()
     treatment = Treatment(args.source, args.split, args.prefix, _preprocess(args), args.limit, args.skip)
-    names = ("image_column", "id_column", "label_column", "group_column", "config", "hub_split", "revision")
-    own = {name: getattr(args, name) for name in names}
+    own = {name: getattr(args, name) for name in OF_A_SOURCE}
+    if args.lock is not None:
+        return _import_locked(args, own, report)
     try:
         records = open_source(args.src, treatment, report, read_as=args.read_as, **own)
         first = next(records, None)
@@ -125,6 +146,39 @@ def _import(args: argparse.Namespace) -> int:
         _show(report)
     print(f"{args.out}: {len(written)} images, {len(report.skipped)} skipped, fingerprint {written.fingerprint[:12]}")
     return 1 if report.skipped else 0
+
+
+def _import_locked(args: argparse.Namespace, own: dict[str, Any], report: ImportReport) -> int:
+    from iarbench.content import lock_path
+    from iarbench.images.image_set import ImageSet
+    from iarbench.images.lock import Lock
+    from iarbench.images.locked_import import LockMismatchError, make_locked
+    from iarbench.images.sources import find_images
+
+    for option in ("size", "geometry", "container", "source", "split", "limit", "skip", "prefix"):
+        if getattr(args, option):
+            raise UserError(f"--lock and --{option} do not go together: the lock says what is in the set")
+    lock = Lock.read(lock_path(args.lock))
+    found, _ = find_images(args.src, report, read_as=args.read_as, **own)
+    try:
+        written = ImageSet.write(_counted(make_locked(found, lock)), args.out)
+    except LockMismatchError as error:
+        print("\n".join(error.lines))
+        options.say(f"{args.src}: {error}")
+        return 1
+    print(f"{args.out}: {len(written)} images as in {args.lock}, fingerprint {written.fingerprint[:12]}")
+    return 0
+
+
+def _lock(args: argparse.Namespace) -> int:
+    from iarbench.content import images_path
+    from iarbench.images.image_set import ImageSet
+    from iarbench.images.lock import Lock
+
+    lock = Lock.of(ImageSet.open(images_path(args.path)), args.path)
+    lock.write(args.out)
+    print(f"{args.out}: {len(lock.images)} images, {args.out.stat().st_size / 1000:.0f} kB")
+    return 0
 
 
 def _preprocess(args: argparse.Namespace) -> Preprocess | None:

@@ -1,7 +1,8 @@
-"""Named real sets: ImageNet and COCO streamed from the Hugging Face Hub, LAION as downloaded by img2dataset."""
+"""Data sets streamed from the Hugging Face Hub, and LAION as downloaded by img2dataset."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,20 +53,9 @@ def import_hub(
             yield found
 
 
-def import_imagenet(
-    path: str | None, report: ImportReport, *, hub_split: str = "validation", revision: str | None = None
-) -> Iterator[FoundImage]:
-    """ImageNet-1k validation with class names; its terms must be accepted on the Hub once."""
-    path = path or "ILSVRC/imagenet-1k"
-    return import_hub(path, report, hub_split=hub_split, revision=revision, label_column="label")
-
-
-def import_coco(
-    path: str | None, report: ImportReport, *, hub_split: str = "train", revision: str | None = None
-) -> Iterator[FoundImage]:
-    """30,000 images of COCO 2014 val, each with a caption as its condition."""
-    path = path or "sayakpaul/coco-30-val-2014"
-    return import_hub(path, report, hub_split=hub_split, revision=revision, label_column="caption")
+def is_local(where: str) -> bool:
+    """Whether it is a file or folder, or can only be meant as one, and not the name of a repository."""
+    return Path(where).exists() or re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", where) is None
 
 
 def import_laion(path: Path | str | None, report: ImportReport) -> Iterator[FoundImage]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["ImageRecord", "ImageSet"]
 
 _REMEDY = "; changed or damaged after the set was made: import it again with `iarbench images import SET --out NEW`"
-_HASHED = ["image_id", "sha256", "source", "split", "group", "condition"]
+HASHED = ["image_id", "sha256", "source", "split", "group", "condition"]
+"""Columns that the fingerprint covers."""
 
 
 class ImageSet:
@@ -89,9 +90,7 @@ class ImageSet:
 
         A row's hash covers image_id, sha256, source, split, group and condition.
         """
-        rows = zip(*(self._column(name) for name in _HASHED), strict=True)
-        hashes = sorted(hashlib.sha256(json.dumps(row).encode()).hexdigest() for row in rows)
-        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        return fingerprint_of(zip(*(self._column(name) for name in HASHED), strict=True))
 
     def index(self) -> pd.DataFrame:
         """All columns but the image bytes and the tokens, a row per image; `path` is that of the image."""
@@ -110,8 +109,8 @@ class ImageSet:
         """
         keep = np.ones(len(self), dtype=bool)
         for column, values in allowed.items():
-            if column not in _HASHED:
-                raise UserError(f"cannot filter images by {column!r}; columns: {', '.join(_HASHED)}")
+            if column not in HASHED:
+                raise UserError(f"cannot filter images by {column!r}; columns: {', '.join(HASHED)}")
             if values is not None:
                 wanted = {values} if isinstance(values, str) else set(values)
                 keep &= np.fromiter((value in wanted for value in self._column(column)), dtype=bool, count=len(self))
@@ -228,6 +227,12 @@ class ImageSet:
                 self._hashed[row] = hashlib.sha256(file.as_buffer() or b"").hexdigest() == sha256
             changed += rows[~self._hashed[rows]].tolist()
         return changed
+
+
+def fingerprint_of(rows: Iterable[Sequence[Any]]) -> str:
+    """The fingerprint of an image set with these values of `HASHED`, row by row."""
+    hashes = sorted(hashlib.sha256(json.dumps(row).encode()).hexdigest() for row in rows)
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _matches(record: ImageRecord) -> bool:

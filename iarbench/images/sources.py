@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from iarbench.images.walk import walk
 from iarbench.registry import SOURCES, did_you_mean
 from iarbench.user_code import is_file_reference, one_line_errors, split_reference
 
-_NEEDS_PATH = ("folder", "parquet", "hub")
+_NEEDS_PATH = ("folder", "parquet", "hub", "list")
 _PACKED = {
     ".tar": "unpack it first (WebDataset shards too)",
     ".gz": "unpack it first",
@@ -32,18 +33,29 @@ _PACKED = {
 def open_source(
     src: str, treatment: Treatment, report: ImportReport, *, read_as: str | None = None, **options: Any
 ) -> Iterator[ImageRecord]:
-    """The images of `src` as records.
+    """The images of `src` as records; arguments and errors as in `find_images`.
+
+    Args:
+        treatment: what is done to all images alike.
+    """
+    found, name = find_images(src, report, read_as=read_as, **options)
+    return make_records(found, name, treatment, report)
+
+
+def find_images(
+    src: str, report: ImportReport, *, read_as: str | None = None, **options: Any
+) -> tuple[Iterator[FoundImage], str]:
+    """The images of `src` as they are found, and the name of the set that they are.
 
     Args:
         src: the name of a packaged image set, a folder, a Parquet file, hf:owner/name@revision, or NAME or NAME:WHERE
             with a name of `iarbench ls sources` or a function in a file (mine.py:photos).
-        treatment: what is done to all images alike.
-        report: is filled while the records are consumed.
+        report: is filled while the images are consumed.
         read_as: "folder" or "parquet", for a folder that holds both pictures and Parquet.
         options: what the source itself takes, such as `label_column`; None counts as not given.
 
     Raises:
-        UserError: nothing under that name, or an option that this source does not take; also while records are read.
+        UserError: nothing under that name, or an option that this source does not take; also while images are read.
     """
     if not src:
         raise UserError("no source: give a folder, a Parquet file or a name of `iarbench ls sources`")
@@ -57,7 +69,7 @@ def open_source(
             known = ", ".join(map(_flag, taken)) or "no options of its own"
             raise UserError(f"{src}: the source {kind!r} takes no {_flag(name)}; it takes {known}")
     found = source(where, report, **given) if SOURCES.is_builtin(kind) else _foreign(kind, source, where, report, given)
-    return make_records(found, _name(src, kind, where), treatment, report)
+    return found, _name(src, kind, where)
 
 
 def _foreign(
@@ -147,7 +159,7 @@ def _name(src: str, kind: str, where: str | None) -> str:
     if kind == "hub":
         return where.rpartition("/")[2]
     path = Path(src if Path(src).exists() else where).resolve()
-    name = path.name.removesuffix(".parquet") if path.is_file() else path.name
+    name = re.sub(r"\.(parquet|csv|txt)$", "", path.name) if path.is_file() else path.name
     if not name:
         raise UserError(f"{src}: a folder without a name; give the set one with --source")
     return name

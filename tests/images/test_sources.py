@@ -17,8 +17,9 @@ from PIL import Image
 from iarbench.errors import UserError
 from iarbench.images import folder_source
 from iarbench.images.folder_source import import_folder
-from iarbench.images.hub_sources import import_hub, import_imagenet, import_laion
+from iarbench.images.hub_sources import import_hub, import_laion
 from iarbench.images.image_set import ImageSet
+from iarbench.images.imagenet_source import import_imagenet
 from iarbench.images.importing import ImportReport, Treatment, make_records
 from iarbench.images.parquet_source import import_parquet
 from iarbench.images.preprocess import Preprocess
