@@ -14,7 +14,20 @@ from iarbench import __version__
 from iarbench.commands.parsing import Parser
 from iarbench.errors import UserError
 
-COMMANDS = ("run", "report", "trace", "gallery", "ls", "images", "attack", "generate", "train", "finetune", "check")
+COMMANDS = (
+    "run",
+    "status",
+    "report",
+    "trace",
+    "gallery",
+    "ls",
+    "images",
+    "attack",
+    "generate",
+    "train",
+    "finetune",
+    "check",
+)
 
 EPILOG = """examples:
   iarbench run                       the packaged task: no GPU, no download, some minutes
@@ -55,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(status)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.status
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept. Re-run the same command to resume.", file=sys.stderr)
         return 128 + signal.SIGINT

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class UserError(Exception):
     """A mistake in what the user gave; its message is one line: what was given, what is allowed, what to do.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with its status.
     """
+
+    status: ClassVar[int] = 2

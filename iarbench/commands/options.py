@@ -81,7 +81,8 @@ def settings(args: argparse.Namespace) -> Settings:
     """What the options of `add_compute`, and --workers, --limit and --compile where a command has them, say."""
     from iarbench.harness.plan import Settings
 
-    check_device(args.device)
+    if getattr(args, "launch", None) in (None, "local"):  # else it is there that the device has to be
+        check_device(args.device)
     return Settings(
         device=args.device,
         precision=args.precision,

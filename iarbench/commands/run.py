@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+from iarbench.commands.launch_options import add_launch, launch
 
 if TYPE_CHECKING:
     from iarbench.harness.plan import Plan
@@ -23,6 +24,7 @@ EXAMPLES = """  iarbench run                                        the packaged
   iarbench run --task attribution-mini --reuse runs/mini      which of the targets made an image, from the same scores
   iarbench run --detector all --encoder inverse       every detector below a second an image; shows which
   iarbench run --detector ./mine.py:MyDetector        a detector of your own; `iarbench check detector` tries it first
+  iarbench run --launch local --jobs 2                several processes; also SLURM and Ray, see docs/scale.md
   iarbench run --detector ./mine.py:Mine:steps=3,lr=.1,quantloss   with parameters, beside another one
 
 Re-run the same command to resume; a finished run only prints its table.
@@ -54,6 +56,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     options.add_compute(parser)
     parser.add_argument("--workers", type=options.not_negative, metavar="N", help="processes that prepare images")
     parser.add_argument("--compile", action="store_true", help="compile the models first; for long runs on a GPU")
+    add_launch(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--json", action="store_true", help="print the result (or the plan) as one JSON object")
     parser.add_argument("--quiet", action="store_true", help="no progress, no notes")
@@ -79,15 +82,15 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import prepare, run
 
-    settings = options.settings(args)
+    engine, settings = launch(args), options.settings(args)
     task, notes = _task(args)
-    plan = prepare(task, settings, notes)
+    plan = prepare(task, settings, notes, hashed=engine is None)
     out = args.out or Path("runs") / task.spec.name
     for note in plan.notes:
         options.say(f"note: {note}", args.quiet)
     if args.dry_run:
         return _describe(plan, out, args.json)
-    outcome = run(plan, out, settings, None if args.quiet else sys.stderr, reuse=args.reuse)
+    outcome = run(plan, out, settings, None if args.quiet else sys.stderr, reuse=args.reuse, launch=engine)
     if args.json:
         print(json.dumps({"out": str(out), **outcome.dump()}, ensure_ascii=False))
     else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +24,7 @@ from iarbench.harness.compiling import compile_passes
 from iarbench.harness.fit import load_learnt
 from iarbench.harness.isolate import Isolated
 from iarbench.harness.load import Slab, prepare, prepared, slabs
-from iarbench.harness.plan import Cell, IsolatedKey, Job, Plan, Settings
+from iarbench.harness.plan import Cell, IsolatedKey, Job, Plan, Settings, still_missing
 from iarbench.harness.store import write_part
 from iarbench.harness.targets import Targets, load_targets
 from iarbench.harness.threads import side_by_side
@@ -50,10 +52,26 @@ def decide(settings: Settings) -> Settings:
     return replace(settings, device=device, workers=workers)
 
 
-def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
+def execute(
+    jobs: Sequence[Job],
+    plan: Plan,
+    root: Path,
+    settings: Settings,
+    advance: Callable[[int], None],
+    say: Callable[[str], None] | None = None,
+    ready: Ready | None = None,
+) -> Settings:
     """Compute and store every cell of `jobs` below `root`; each part is there as soon as its images are done.
 
-    `settings`: after `decide`. `advance` is told how many more images have been scored.
+    Args:
+        settings: after `decide`.
+        advance: is told how many more images have been scored.
+        say: is told that a GPU's memory ran out, in which case the work goes on with half the batch, once; by default
+            that is said on standard error.
+        ready: made for these jobs and others; by default it is made here.
+
+    Returns:
+        The settings at the end: the batch size may be another.
 
     Raises:
         UserError: weights or images that cannot be used, or not enough memory on the GPU.
@@ -61,18 +79,56 @@ def execute(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, adv
     be_exact()
     keep_freed_memory()
     size = max((batch_size(settings, job.image_size) for job in jobs), default=1)
-    with enough_memory(f"for batches of {size}; repeat with --batch-size {size // 4 or 1}"):
-        _work_off(jobs, plan, root, settings, advance)
+    try:
+        _work_off(jobs, plan, root, settings, advance, ready)
+        return settings
+    except torch.OutOfMemoryError:
+        if size == 1:
+            raise UserError("the GPU has too little memory for one image") from None
+    half = replace(settings, batch_size=size // 2)
+    (say or _to_stderr)(f"the GPU has too little memory for batches of {size}; going on with {size // 2}")
+    torch.cuda.empty_cache()
+    with enough_memory(f"for batches of {size // 2}; repeat with --batch-size {size // 8 or 1}"):
+        _work_off(still_missing(jobs, root), plan, root, half, advance, ready)
+    return half
 
 
-def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, advance: Callable[[int], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Targets and detectors in memory, warm and tried, for all cells that they were made for."""
+
+    targets: Targets
+    learnt: Learnt
+    isolated: Mapping[IsolatedKey, Isolated]
+    pool: ProcessPoolExecutor | None = None
+    """Of processes that prepare images, see `iarbench.harness.load.open_pool`; without it every call opens its own."""
+
+
+def make_ready(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings) -> Ready:
+    """Load what these jobs need. `settings`: after `decide`.
+
+    Raises:
+        UserError: weights that cannot be used, or a user's detector that does not do what detectors must.
+    """
+    be_exact()
     targets = _ready(jobs, settings)
     learnt = all_learnt((cell for job in jobs for cell in job.cells), root, settings.device)
-    isolated = _isolated(jobs, targets, plan, learnt, settings)
+    return Ready(targets, learnt, _isolated(jobs, targets, plan, learnt, settings))
+
+
+def _work_off(
+    jobs: Sequence[Job],
+    plan: Plan,
+    root: Path,
+    settings: Settings,
+    advance: Callable[[int], None],
+    ready: Ready | None,
+) -> None:
+    at_hand = ready or make_ready(jobs, plan, root, settings)
     preprocessing = plan.task.spec.preprocessing
 
     def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
-        columns = _columns(job, targets, learnt, isolated)
+        columns = _columns(job, at_hand)
         for batch in _rebatch(pixels, batch_size(settings, job.image_size)):
             _score(columns, batch, settings)
             advance(len(batch))
@@ -90,10 +146,15 @@ def _work_off(jobs: Sequence[Job], plan: Plan, root: Path, settings: Settings, a
         side_by_side([partial(do, job, prepared(plan.images, several, 0)) for job, several in work(ours)])
         jobs = _only(jobs, ours=False)  # code of users may keep what it likes wherever it likes: one thread
     rest = work(jobs)
-    pixels = prepared(plan.images, (slab for _, several in rest for slab in several), settings.workers or 0)
+    everything = (slab for _, several in rest for slab in several)
+    pixels = prepared(plan.images, everything, settings.workers or 0, at_hand.pool)
     with closing(pixels):
         for job, several in rest:
             do(job, islice(pixels, len(several)))
+
+
+def _to_stderr(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _size(job: Job) -> int:
@@ -211,12 +272,12 @@ class _Column:
         self.detector.require_unchanged_weights()
 
 
-def _columns(job: Job, targets: Targets, learnt: Learnt, isolated: Mapping[IsolatedKey, Isolated]) -> list[_Column]:
+def _columns(job: Job, ready: Ready) -> list[_Column]:
     """A column for every cell; those that share a tokenizer follow each other."""
     together: dict[int, list[_Column]] = {}
     for cell in job.cells:
-        target = target_of(cell, targets)
-        detector = isolated.get(cell.isolated_key) or at_work(cell, targets, learnt)
+        target = target_of(cell, ready.targets)
+        detector = ready.isolated.get(cell.isolated_key) or at_work(cell, ready.targets, ready.learnt)
         together.setdefault(id(target.tokenizer), []).append(_Column(cell, target, detector))
     return [column for columns in together.values() for column in columns]
 

@@ -52,11 +52,12 @@ def learn(plan: Plan, root: Path, settings: Settings) -> Plan:
     if todo := unfitted(plan, root):
         from iarbench.harness.execute import decide
 
-        _fit_all(todo, plan, root, decide(settings))
+        fit_all(todo, plan, root, decide(settings))
     return with_learnt(plan, root)
 
 
-def _fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> None:
+def fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> None:
+    """Let the detectors of `fits` learn and store it below `root`. `settings`: after `decide`; raises as `learn`."""
     from safetensors.torch import save
 
     from iarbench.harness.execute import be_exact, exact_threads

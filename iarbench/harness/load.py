@@ -7,9 +7,7 @@ so their number changes nothing.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,6 +21,7 @@ from PIL import Image
 
 from iarbench.attack import attack_image, parse
 from iarbench.errors import UserError
+from iarbench.harness.children import end_with_parent
 from iarbench.images.image_set import ImageSet
 from iarbench.images.preprocess import Preprocess
 from iarbench.images.record import ImageRecord
@@ -79,8 +78,12 @@ def sized(record: ImageRecord, size: int, preprocessing: Preprocessing) -> Image
     return image
 
 
-def prepared(images: ImageSet, work: Iterable[Slab], workers: int) -> Generator[np.ndarray, None, None]:
+def prepared(
+    images: ImageSet, work: Iterable[Slab], workers: int, pool: ProcessPoolExecutor | None = None
+) -> Generator[np.ndarray, None, None]:
     """The pixels of every slab, in order; `workers` processes stay a little ahead, 0 does it here when asked.
+
+    `pool`: of that many processes, opened for these images; without it one is opened, and closed in the end.
 
     Raises:
         UserError: as `prepare`; or a worker process died.
@@ -89,14 +92,19 @@ def prepared(images: ImageSet, work: Iterable[Slab], workers: int) -> Generator[
         yield from (prepare(images, slab) for slab in work)
         return
     with ExitStack() as stack:
-        pool = ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(images,)
-        )
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        if pool is None:
+            pool = open_pool(images, workers)
+            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         try:
             yield from _ahead(pool, work, window=2 * workers + 2)
         except BrokenProcessPool:
             raise UserError("a worker process died (out of memory?); repeat the command with fewer --workers") from None
+
+
+def open_pool(images: ImageSet, workers: int) -> ProcessPoolExecutor:
+    """Processes that prepare images of one set; they know nothing of torch."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(images,))
 
 
 def _ahead(pool: ProcessPoolExecutor, work: Iterable[Slab], window: int) -> Iterator[np.ndarray]:
@@ -117,14 +125,7 @@ def _start_worker(images: ImageSet) -> None:
     global _images
     _images = images
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone decides
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _prepare_in_worker(slab: Slab) -> np.ndarray:

@@ -68,6 +68,8 @@ class OneRun(_Part):
     seconds: float | None = None
     images_scored: int | None = None
     """summed over attacks"""
+    launch: str | None = None
+    """where its processes ran, "slurm, 64 jobs"; None: it was one process"""
     device: str | None = None
     batch_size: int | None = None
     workers: int | None = None
@@ -144,7 +146,9 @@ def _is_free(root: Path) -> bool:
     return root.is_dir() and all(path.name.startswith(".") for path in root.iterdir())
 
 
-def start(root: Path, plan: Plan, settings: Settings, command: str | None = None) -> Manifest:
+def start(
+    root: Path, plan: Plan, settings: Settings, command: str | None = None, launch: str | None = None
+) -> Manifest:
     """Write the manifest of a run that begins; the other runs that fill the same folder stay listed in it."""
     now = OneRun(
         id=uuid.uuid4().hex,
@@ -155,6 +159,7 @@ def start(root: Path, plan: Plan, settings: Settings, command: str | None = None
         python=platform.python_version(),
         packages={name: _version(name) for name in PACKAGES},
         hardware=hardware(),
+        launch=launch,
     )
     with alone(root):
         before = require_same_task(root, plan)

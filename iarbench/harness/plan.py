@@ -130,16 +130,24 @@ class Plan:
 
     def missing(self, root: Path) -> list[Job]:
         """The jobs with the cells that have no valid part below `root`."""
-        todo = []
-        for job in self.jobs:
-            cells = tuple(cell for cell in job.cells if not is_stored(root, cell.part))
-            if cells:
-                todo.append(Job(job.chunk, job.attack, job.image_size, cells))
-        return todo
+        return still_missing(self.jobs, root)
 
 
-def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) -> Plan:
+def still_missing(jobs: Iterable[Job], root: Path) -> list[Job]:
+    """The jobs with those of their cells that have no valid part below `root`."""
+    todo = []
+    for job in jobs:
+        cells = tuple(cell for cell in job.cells if not is_stored(root, cell.part))
+        if cells:
+            todo.append(Job(job.chunk, job.attack, job.image_size, cells))
+    return todo
+
+
+def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, *, hashed: bool = True) -> Plan:
     """Plan a task, narrowed to what this run is to do, over an image set that the user calls `image_set`; no torch.
+
+    `hashed`: read and hash every image first, since stored scores are looked up by the sha256 that the set states;
+    without it only those are hashed that are scored, when they are read.
 
     Raises:
         UserError: an unknown name, weights that cannot be had, or images that do not fit the task.
@@ -168,7 +176,8 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings) 
     weights = {side.label: side.identity["target_weights"] for side in sides if side.encoder != NO_ENCODER}
     learnt_from = {image_id for look in looks if look.fit is not None for image_id in look.fit.image_ids}
     looked_at = images.filter(image_id=used | learnt_from)
-    looked_at.require_unchanged()  # stored scores are looked up by the sha256 column
+    if hashed:
+        looked_at.require_unchanged()
     notes += looked_at.shared_files()
     return Plan(task, images, index[index["image_id"].isin(used)], tuple(jobs), weights, tuple(dict.fromkeys(notes)))
 

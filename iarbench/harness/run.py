@@ -18,6 +18,9 @@ from iarbench.errors import UserError
 from iarbench.files import alone, write_atomically
 from iarbench.harness import manifest as manifests
 from iarbench.harness.all_detectors import with_all
+from iarbench.harness.launch.engine import Launch
+from iarbench.harness.launch.journal import Journal
+from iarbench.harness.launch.run_work import order_of, parts_of, score_elsewhere
 from iarbench.harness.leak_checks import Areas, check_leaks
 from iarbench.harness.learn import learn, with_learnt
 from iarbench.harness.missing_sets import leave_out_missing
@@ -64,8 +67,9 @@ class Outcome:
         }
 
 
-def prepare(task: Task, settings: Settings, notes: Iterable[str] = ()) -> Plan:
-    """Open the images of a task and plan what they can answer; no torch. `notes`: what there is to say already.
+def prepare(task: Task, settings: Settings, notes: Iterable[str] = (), *, hashed: bool = True) -> Plan:
+    """Open the images of a task and plan what they can answer; no torch. `notes`: what there is to say already;
+    `hashed`: see `make_plan`.
 
     Raises:
         UserError: an unknown name, weights that cannot be had, or images that do not fit the task.
@@ -76,7 +80,7 @@ def prepare(task: Task, settings: Settings, notes: Iterable[str] = ()) -> Plan:
     task, suites = with_suites(task)
     task, listed = with_all(task, set(images.index()["split"]))
     fitted, missing = leave_out_missing(task, images, settings.limit)
-    plan = make_plan(fitted, images, task.spec.images, settings)
+    plan = make_plan(fitted, images, task.spec.images, settings, hashed=hashed)
     return replace(plan, notes=(*notes, *suites, *listed, *missing, *plan.notes))
 
 
@@ -87,14 +91,16 @@ def run(
     progress: TextIO | None = sys.stderr,
     command: str | None = None,
     reuse: Sequence[Path] = (),
+    launch: Launch | None = None,
 ) -> Outcome:
     """Compute what is missing below `root`, then the results; the same call again resumes or repeats the answer.
 
     `command`: what the manifest says was asked; by default the command line. `reuse`: folders of other runs, whose
-    scores are taken over where they are the same.
+    scores are taken over where they are the same. `launch`: who computes; None: this process.
 
     Raises:
-        UserError: `root` holds something else, or images, weights or the device cannot be used.
+        UserError: some parts could not be computed; `root` holds something else, or images, weights or the device
+            cannot be used.
     """
     before = manifests.require_same_task(root, plan)
     if before:
@@ -106,10 +112,14 @@ def run(
         return _stored(plan.task, root, before)
     remove_leftovers(root)
     began = time.monotonic()
-    manifest = manifests.start(root, plan, settings, command)
-    plan = learn(plan, root, settings)
-    missing = plan.missing(root)
-    settings = _execute(missing, plan, root, settings, progress) if missing else settings
+    manifest = manifests.start(root, plan, settings, command, str(launch) if launch else None)
+    if launch is not None:
+        plan = score_elsewhere(plan, root, settings, launch, manifest.runs[-1].command, progress)
+    else:
+        plan = learn(plan, root, settings)
+        missing = plan.missing(root)
+        if missing:
+            settings = _execute(missing, plan, root, settings, progress, manifest.runs[-1].command)
     with alone(root):  # another run into the same folder waits: its results and manifest would mix with ours
         outcome = _conclude(plan, root)
         end = manifests.finished(
@@ -180,12 +190,17 @@ def recompute(root: Path) -> Outcome:
     return Outcome(task, rows, manifest.leak_checks)
 
 
-def _execute(missing: Sequence[Job], plan: Plan, root: Path, settings: Settings, progress: TextIO | None) -> Settings:
+def _execute(
+    missing: Sequence[Job], plan: Plan, root: Path, settings: Settings, progress: TextIO | None, command: str
+) -> Settings:
     from iarbench.harness.execute import decide, execute
 
     decided = decide(settings)
-    with Progress("scoring", _count(missing), stream=progress) as bar:
-        execute(missing, plan, root, decided, bar.advance)
+    order = order_of(plan, root, settings, command)
+    order.write(parts_of(plan))  # for `iarbench status`
+    with Journal(order.folder), Progress("scoring", _count(missing), stream=progress) as bar:
+        decided = execute(missing, plan, root, decided, bar.advance)
+    order.remove()
     return decided
 
 
