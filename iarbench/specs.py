@@ -9,12 +9,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from iarbench.errors import UserError
+from iarbench.images.preparation import Preparation, Preprocessing, StoredAs
 from iarbench.models.variants import FastLoader, check_encoder
 from iarbench.registry import did_you_mean
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 Attacked = Literal["both", "members", "nonmembers"]
-Preprocessing = Literal["exact", "resize-crop"]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
 TASK_SCHEMA = 1
@@ -67,7 +67,12 @@ class TaskSpec(BaseModel):
     first: First | None = None
     """a fixed part of the image set in place of all of it"""
     preprocessing: Preprocessing = "exact"
-    """exact: images must have the target's size; resize-crop: shorter side to the size, then centre crop"""
+    """what is done to the pixels of both sides, before an attack. exact: nothing, images must have the target's size;
+    resize-crop: shorter side to the size, then centre crop; squash: both sides to the size, as the paper's code does
+    before its attacks"""
+    container: StoredAs = "stored"
+    """the file that both sides are put into then. stored: as they are; jpeg96: JPEG of quality 96, which changes
+    pixels; png, webp: without loss, which makes files alike"""
     attacks: Names = ("none",)
     attacked: Attacked = "both"
     """who is attacked: both sides, members only (removal) or non-members only (spoofing)"""
@@ -79,6 +84,11 @@ class TaskSpec(BaseModel):
     primary: Literal["tpr_at_fpr", "auroc"] = "tpr_at_fpr"
     """the metric that detectors are compared by: it is in the short table, which is sorted by it; in an attribution
     task balanced accuracy is"""
+
+    @property
+    def preparation(self) -> Preparation:
+        """The treatment of both sides."""
+        return Preparation(self.preprocessing, self.container)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -34,7 +34,7 @@ def test_keys_left_out_have_their_defaults() -> None:
         (GOOD.replace("[a, b]", "[]"), "key 'targets'"),
         (GOOD + "attacked: all\n", "key 'attacked'.*'both', 'members' or 'nonmembers'.*'all'"),
         (GOOD + "encoders: [inverted]\n", "^mine.yaml: unknown encoder 'inverted': did you mean 'inverse'"),
-        (GOOD + "preprocessing: squash\n", "'exact' or 'resize-crop'"),
+        (GOOD + "preprocessing: stretch\n", "'exact', 'resize-crop' or 'squash'"),
         (GOOD + "fpr: 0.01\n", "key 'fpr'"),
         (GOOD + "fpr: [1]\n", "key 'fpr.0': Input should be less than 1, given 1"),
         (

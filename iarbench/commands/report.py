@@ -34,6 +34,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Recompute and print."""
+    from iarbench.harness.codec_control import control_line
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import recompute
 
@@ -46,6 +47,8 @@ def execute(args: argparse.Namespace) -> int:
         outcome.kind.show(outcome.rows, options.view(args, args.fpr))
     for line in warnings_of(outcome.leak_checks):
         options.say(line)
+    if control := control_line(outcome.leak_checks):
+        options.say(control)
     if args.png:
         outcome.kind.plot(outcome.rows, args.png, args.fpr)
     return 0

@@ -79,6 +79,7 @@ def _add_own_images(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, run, print."""
+    from iarbench.harness.codec_control import control_line
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import prepare, run
 
@@ -97,6 +98,8 @@ def execute(args: argparse.Namespace) -> int:
         outcome.kind.show(outcome.rows, options.view(args, args.fpr[0] if args.fpr else None))
     for line in warnings_of(outcome.leak_checks):
         options.say(line, args.quiet)
+    if control := control_line(outcome.leak_checks):
+        options.say(control, args.quiet)
     more = "".join(f", {name}" for name in outcome.kind.files)
     options.say(f"{out}: scores, results.jsonl, results.png{more}, manifest.json", args.quiet)
     return 0

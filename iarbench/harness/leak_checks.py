@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
+from iarbench.harness import codec_control
 from iarbench.harness.plan import Plan
 from iarbench.images.record import ImageRecord
 from iarbench.images.traits import Grey, blockiness, grey_of, high_frequency, sharpness
+from iarbench.models import variants
 
 LOW, HIGH = 0.1, 0.9
 """An AUROC outside these bounds is reported as a leak."""
@@ -27,6 +30,8 @@ def warnings_of(areas: Areas) -> list[str]:
     found: dict[str, list[str]] = {}
     for target, traits in areas.items():
         for name, by_set in traits.items():
+            if name in codec_control.NAMES:
+                continue  # what was measured for the control, not on the files
             if apart := [f"{other} (AUROC {area:.3f})" for other, area in by_set.items() if not LOW <= area <= HIGH]:
                 found.setdefault(name, []).append(f"{target} from {', '.join(apart)}")
     return [
@@ -40,18 +45,25 @@ def check_leaks(plan: Plan) -> Areas:
     """Every trivial property of every target against every non-member set."""
     task, spec = plan.task, plan.task.spec
     sources = dict.fromkeys((*spec.real, *task.generators))
-    others = {source: [_traits(record) for record in _sample(plan, source, spec.nonmember_split)] for source in sources}
+
+    @cache
+    def traits_of(source: str, split: str, size: int | None) -> list[dict[str, float | str]]:
+        records = _sample(plan, source, split)
+        return [_traits(record if size is None else spec.preparation.record(record, size)) for record in records]
+
     areas: Areas = {}
     for target in spec.targets:
-        same = spec.member_split == spec.nonmember_split
-        members = others[target] if same else [_traits(r) for r in _sample(plan, target, spec.member_split)]
+        # Files as they are stored are the same for every target; those that the task makes have its size.
+        size = None if spec.container == "stored" else variants.get(target).image_size
+        others = {source: traits_of(source, spec.nonmember_split, size) for source in sources}
+        members = traits_of(target, spec.member_split, size)
         areas[target] = {
             name: {
                 source: _auroc([traits[name] for traits in members], [traits[name] for traits in others[source]])
                 for source in sources
                 if source != target and members and others[source]
             }
-            for name in (*_OF_FILE, *_OF_PICTURE)
+            for name in (*_OF_FILE, *_OF_PICTURE, *codec_control.NAMES)
         }
     return areas
 
@@ -70,9 +82,10 @@ _OF_PICTURE: dict[str, Callable[[Grey], float]] = {
 
 
 def _traits(record: ImageRecord) -> dict[str, float | str]:
-    grey = grey_of(record.pil())
-    of_picture = {name: measure(grey) for name, measure in _OF_PICTURE.items()}
-    return {name: measure(record) for name, measure in _OF_FILE.items()} | of_picture
+    image = record.pil()
+    grey = grey_of(image)
+    of_file = {name: measure(record) for name, measure in _OF_FILE.items()}
+    return of_file | {name: measure(grey) for name, measure in _OF_PICTURE.items()} | codec_control.traits_of(image)
 
 
 def _sample(plan: Plan, source: str, split: str) -> list[ImageRecord]:

@@ -17,15 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from PIL import Image
 
 from iarbench.attack import attack_image, parse
 from iarbench.errors import UserError
 from iarbench.harness.children import end_with_parent
 from iarbench.images.image_set import ImageSet
-from iarbench.images.preprocess import Preprocess
-from iarbench.images.record import ImageRecord
-from iarbench.specs import Preprocessing
+from iarbench.images.preparation import Preparation
 
 _attack = cache(parse)
 _SLAB_BYTES = 32 * 2**20
@@ -39,14 +36,14 @@ class Slab:
     image_ids: tuple[str, ...]
     attack: str
     image_size: int
-    preprocessing: Preprocessing
+    preparation: Preparation
 
 
-def slabs(image_ids: tuple[str, ...], attack: str, image_size: int, preprocessing: Preprocessing) -> list[Slab]:
+def slabs(image_ids: tuple[str, ...], attack: str, image_size: int, preparation: Preparation) -> list[Slab]:
     """Cut a list of images into slabs whose pixels take a few tens of megabytes at most."""
     step = max(1, min(_SLAB_IMAGES, _SLAB_BYTES // (3 * image_size**2)))
     return [
-        Slab(image_ids[start : start + step], attack, image_size, preprocessing)
+        Slab(image_ids[start : start + step], attack, image_size, preparation)
         for start in range(0, len(image_ids), step)
     ]
 
@@ -60,22 +57,9 @@ def prepare(images: ImageSet, slab: Slab) -> np.ndarray:
     attack = _attack(slab.attack)
     pixels = np.empty((len(slab.image_ids), slab.image_size, slab.image_size, 3), dtype=np.uint8)
     for place, record in enumerate(images.read(slab.image_ids)):
-        image = sized(record, slab.image_size, slab.preprocessing)
+        image = slab.preparation.image(record, slab.image_size)
         pixels[place] = np.asarray(attack_image(attack, image, record.image_id))
     return pixels
-
-
-def sized(record: ImageRecord, size: int, preprocessing: Preprocessing) -> Image.Image:
-    """The image (PIL, RGB) at `size` x `size`. Raises UserError when `exact` does not hold."""
-    image = record.pil()
-    if preprocessing == "resize-crop":
-        return Preprocess(size).image(image)
-    if image.size != (size, size):
-        raise UserError(
-            f"image {record.image_id} is {image.width}x{image.height}, the target needs {size}x{size}: bring all "
-            f"to size with `iarbench images import --size {size}`, or set preprocessing: resize-crop in the task"
-        )
-    return image
 
 
 def prepared(

@@ -100,7 +100,16 @@ def _name(where: str) -> str:
 def _key(task: Task, own: OwnImages, size: int, names: Sequence[str]) -> str:
     """What the set depends on: every file of the sources, and how they are treated."""
     others = [task.spec.images, task.generators, ImageSet.open(task.spec.images).fingerprint] if own.others else []
-    how = [FORMAT, task.spec.targets, size, own.group_by, own.group_column, own.read_as, others]
+    how = [
+        FORMAT,
+        task.spec.targets,
+        size,
+        task.spec.preprocessing == "squash",
+        own.group_by,
+        own.group_column,
+        own.read_as,
+        others,
+    ]
     digest = hashlib.sha256(json.dumps([*how, names]).encode())
     for where in (own.members, *own.real):
         digest.update(b"source\n")

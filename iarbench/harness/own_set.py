@@ -78,6 +78,7 @@ def write_own_set(
     target = task.spec.targets[0]
     notes: list[str] = []
     folder.parent.mkdir(parents=True, exist_ok=True)
+    treatment = Preprocess(size, geometry="squash" if task.spec.preprocessing == "squash" else "crop")
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, Progress("importing", None, stream=progress) as bar:
 
         def counted(records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
@@ -86,7 +87,7 @@ def write_own_set(
                 bar.advance(1)
 
         named = {target: own.members, **sources}
-        treated = ImageSet.write(counted(_read(own, named, size, notes)), Path(scratch) / "treated")
+        treated = ImageSet.write(counted(_read(own, named, treatment, notes)), Path(scratch) / "treated")
         index = treated.index().assign(role=lambda found: found["image_id"].str.partition("/")[0])
         kept = _without_copies(_of_its_kind(index, named, target, notes), target, notes)
         split: dict[str, str] = {}
@@ -95,16 +96,16 @@ def write_own_set(
             if found.empty:
                 raise UserError(f"{where}: none of its images is left: all of them are copies of the others given")
             split |= _split(found, role, own) if role in sources else dict.fromkeys(found["image_id"], TEST)
-        ImageSet.write(_final(treated, split, _others(task, own, size)), folder)
+        ImageSet.write(_final(treated, split, _others(task, own, treatment)), folder)
     return notes
 
 
-def _read(own: OwnImages, sources: dict[str, str], size: int, notes: list[str]) -> Iterator[ImageRecord]:
+def _read(own: OwnImages, sources: dict[str, str], how: Preprocess, notes: list[str]) -> Iterator[ImageRecord]:
     """All pictures at one size in one container, ids made unique by their source."""
     for source, where in sources.items():
         report = ImportReport()
         options = {"group_column": own.group_column} if own.group_column else {}
-        treatment = Treatment(prefix=f"{source}/", preprocess=Preprocess(size))
+        treatment = Treatment(prefix=f"{source}/", preprocess=how)
         found = 0
         for record in open_source(where, treatment, report, read_as=own.read_as, **options):
             found += 1
@@ -185,7 +186,7 @@ def _final(treated: ImageSet, split: dict[str, str], others: Iterator[ImageRecor
     yield from others
 
 
-def _others(task: Task, own: OwnImages, size: int) -> Iterator[ImageRecord]:
+def _others(task: Task, own: OwnImages, how: Preprocess) -> Iterator[ImageRecord]:
     """Images of the task's other generators, if asked for."""
     if not own.others:
         return
@@ -194,7 +195,6 @@ def _others(task: Task, own: OwnImages, size: int) -> Iterator[ImageRecord]:
     sources = [name for name in task.generators if name not in spec.targets]
     for batch in ImageSet.open(spec.images).filter(source=sources, split=list(names)).iterate():
         for record in batch:
-            same = (record.width, record.height) == (size, size)
-            how = Preprocess(size)
+            same = record.width == record.height == how.size
             sized = record if same else record.with_bytes(how(record.pil()), how.name)
             yield replace(sized, split=names[record.split])

@@ -158,7 +158,7 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, 
     index = images.index()
     if twice := _repeated(index):
         raise UserError(f"image id {twice!r} occurs twice in {image_set}; ids must be unique")
-    setting = {"precision": settings.precision, "preprocessing": task.spec.preprocessing}
+    setting = {"precision": settings.precision, "preprocessing": task.spec.preparation.name}
     looks = [_look(choice, side, task, index, setting) for side in sides for choice in side.detectors]
     splits = list(_of_each_split(index, settings.limit))
     jobs: list[Job] = []
