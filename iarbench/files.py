@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import os
 import platform
@@ -10,21 +11,75 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
+
+from iarbench.errors import UserError
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, sync it, and give it the name in one step."""
+    """Let `write` fill a temporary file beside `path`, sync it, and give it the name in one step.
+
+    Raises:
+        OSError: it cannot be written; its `filename` says where.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{_this_machine()}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # a full disk is met while writing, which knows no name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, gone afterwards; those that killed processes have left there go first."""
+    remove_leftovers(path.parent, f".{glob.escape(path.name)}.*.*.tmp")
+    temporary = _temporary(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, pattern: str = "**/.*.*.*.tmp") -> None:
+    """Delete the temporary files and folders of processes of this machine that were killed while writing."""
+    for path in folder.glob(pattern):
+        if is_left_over(path):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path, what: str) -> None:
+    """See that files can be made in a folder that need not be there yet, by making one.
+
+    Args:
+        what: the option that names it, such as "--out".
+
+    Raises:
+        UserError: they cannot, and why.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{what} {folder}: cannot be written ({there}: {reason}); choose another place") from None
 
 
 def is_left_over(temporary: Path) -> bool:
@@ -68,6 +123,10 @@ def cache_dir() -> Path:
     if own := os.environ.get("IARBENCH_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "iarbench"
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_this_machine()}.{os.getpid()}.tmp")
 
 
 def _this_machine() -> str:

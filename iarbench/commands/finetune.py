@@ -49,12 +49,20 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Make the training images (once), fine-tune, save."""
+    from iarbench.device import check_device, enough_memory, resolve_device
+    from iarbench.files import remove_leftovers, require_writable, write_atomically
+    from iarbench.models import variants
+
+    check_device(args.device)
+    weights, name = options.weights_folder(args), args.generator
+    variant = variants.get(name)
+    require_writable(args.out, "--out")
+    if args.tokens_of:
+        options.require_source(args.tokens_of)
+
     import torch
     from safetensors.torch import save
 
-    from iarbench.device import enough_memory, resolve_device
-    from iarbench.files import write_atomically
-    from iarbench.models import variants
     from iarbench.models.loading import load_tokenizer
     from iarbench.nn.memory import keep_freed_memory
     from iarbench.training.data import load_images
@@ -62,19 +70,6 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.training.pairs import own_pairs, pairs_of_pictures
     from iarbench.training.recipe import make_recipe
 
-    device, weights = resolve_device(args.device), options.weights_folder(args)
-    keep_freed_memory()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    began, name = time.monotonic(), args.generator
-    variant = variants.get(name)
-    tokenizer = load_tokenizer(variant, weights_dir=weights).to(device)
-    if args.tokens_of:
-        pictures = load_images(args.tokens_of, variant.image_size, limit=args.count)
-        options.say(pictures.skipped, quiet=not pictures.skipped)
-        pairs = pairs_of_pictures(tokenizer, pictures.pixels)
-    else:
-        pairs = own_pairs(variant, args.count, args.out, device, weights)
     recipe = make_recipe(
         InverseRecipe,
         variant.finetune,
@@ -84,6 +79,19 @@ def execute(args: argparse.Namespace) -> int:
         lr=args.lr,
         augment=args.augment,
     )
+    remove_leftovers(args.out)
+    device = resolve_device(args.device)
+    keep_freed_memory()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    began = time.monotonic()
+    tokenizer = load_tokenizer(variant, weights_dir=weights).to(device)
+    if args.tokens_of:
+        pictures = load_images(args.tokens_of, variant.image_size, limit=args.count)
+        options.say(pictures.skipped, quiet=not pictures.skipped)
+        pairs = pairs_of_pictures(tokenizer, pictures.pixels)
+    else:
+        pairs = own_pairs(variant, args.count, args.out, device, weights)
     part = "inverse-aug" if args.augment else "inverse"
     state = args.out / "checkpoints" / f"{name}-{part}.pt"
     if args.restart:

@@ -53,6 +53,18 @@ def weights_folder(args: argparse.Namespace) -> Path | None:
     return folder
 
 
+def require_source(src: str, **given: str | None) -> None:
+    """See that `iarbench.images.sources.open_source` finds images under a name, before any work; torch stays out.
+
+    Raises:
+        UserError: nothing under that name, or an option that such a source does not take.
+    """
+    from iarbench.images.importing import ImportReport, Treatment
+    from iarbench.images.sources import open_source
+
+    open_source(src, Treatment(), ImportReport(), **given)
+
+
 def add_compute(parser: argparse.ArgumentParser) -> None:
     """--device, --precision, --batch-size, --weights."""
     add_device(parser)
@@ -108,6 +120,17 @@ def rate(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1; write 1% as 0.01")
     return value
+
+
+def new_name(text: str) -> str:
+    """A name that files will bear, for argparse."""
+    from iarbench.models.variants import NAME
+
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name: use letters, digits, '.', '_' and '-', up to 100 of them"
+        )
+    return text
 
 
 def positive(text: str) -> int:

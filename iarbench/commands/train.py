@@ -33,6 +33,13 @@ PAINTED = 12_000
 #: fraction of --minutes that a tokenizer or decoder spends on its first phase, where it has a second one
 FIRST_PHASE = 0.84
 
+#: of each training, in their order, a checkpoint each
+PHASES = {
+    "tokenizer": ("reconstruction", "adversarial"),
+    "transformer": ("transformer",),
+    "decoder": ("distill", "adversarial"),
+}
+
 #: options that only some trainings have
 OPTIONS_OF = {
     "tokenizer": ("warm_start", "commitment", "isotropy", "isotropy_window", "isotropy_variance", "latent_from"),
@@ -51,7 +58,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     brief = "train a tokenizer, its smaller decoder, or a transformer"
     parser = options.add_command(subparsers, "train", brief, description, EXAMPLES)
     parser.add_argument("what", choices=["tokenizer", "transformer", "decoder"])
-    parser.add_argument("--name", required=True, help="name of the new generator")
+    parser.add_argument("--name", required=True, type=options.new_name, help="name of the new generator")
     parser.add_argument("--like", default="llamagen-mini", help="generator that it takes its architecture from")
     parser.add_argument("--images", required=True, help="folder, Parquet file or image set")
     parser.add_argument("--label-column", metavar="NAME", help="column of a Parquet file that holds the classes")
@@ -102,34 +109,45 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Train, save, and say where."""
+    from iarbench.device import check_device, enough_memory, resolve_device
+    from iarbench.files import remove_leftovers, require_writable
+
+    _refuse_options_of_others(args)
+    check_device(args.device)
+    require_writable(args.out, "--out")
+    options.require_source(args.images, label_column=args.label_column)
+    folder = _folder(args)
+
     import torch
 
-    from iarbench.device import enough_memory, resolve_device
+    from iarbench.models.loading import build_tokenizer
     from iarbench.nn.memory import keep_freed_memory
     from iarbench.training.data import load_images
 
-    _refuse_options_of_others(args)
+    build_tokenizer(folder.variant)  # sizes that cannot be are known before images are read
+    remove_leftovers(args.out)
     args.device = resolve_device(args.device)
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
-    folder = _folder(args)
     images = load_images(args.images, folder.variant.image_size, args.label_column)
     if images.skipped:
         options.say(f"note: {args.images}: {images.skipped}")
-    train, phases = {
-        "tokenizer": (_tokenizer, ("reconstruction", "adversarial")),
-        "transformer": (_transformer, ("transformer",)),
-        "decoder": (_decoder, ("distill", "adversarial")),
-    }[args.what]
-    if args.restart:
-        for phase in phases:
-            folder.checkpoint(phase).unlink(missing_ok=True)
+    train = {"tokenizer": _tokenizer, "transformer": _transformer, "decoder": _decoder}[args.what]
     with enough_memory("for such batches; repeat with a smaller --batch-size"):
         saved = train(args, folder, images)
     for path in saved:
         print(f"saved {path}")
     return 0
+
+
+def _begin(args: argparse.Namespace, folder: TrainedFolder) -> Path:
+    """The checkpoint of the first phase; with --restart those of all phases go, now that nothing is left to refuse."""
+    phases = PHASES[args.what]
+    if args.restart:
+        for phase in phases:
+            folder.checkpoint(phase).unlink(missing_ok=True)
+    return folder.checkpoint(phases[0])
 
 
 def _refuse_options_of_others(args: argparse.Namespace) -> None:
@@ -197,7 +215,7 @@ def _tokenizer(args: argparse.Namespace, folder: TrainedFolder, images: Training
         latent_weight=args.latent_weight,
         latent_from=args.latent_from,
     )
-    steps = train_reconstruction(tokenizer, images.pixels, first, folder.checkpoint("reconstruction"))
+    steps = train_reconstruction(tokenizer, images.pixels, first, _begin(args, folder))
     # Encoder and codebook are final now; the decoder sharpens against features as they will ship, in float16.
     tokenizer.half().float()
     sharpened = _sharpen(args, folder, tokenizer, images)
@@ -258,7 +276,7 @@ def _decoder(args: argparse.Namespace, folder: TrainedFolder, images: TrainingIm
         batch=args.batch_size,
         lr=args.lr,
     )
-    error = distill_decoder(tokenizer, pairs, first, folder.checkpoint("distill"))
+    error = distill_decoder(tokenizer, pairs, first, _begin(args, folder))
     sharpened = _sharpen(args, folder, tokenizer, images)
     card = {
         "recipe": {"distill": asdict(first), "adversarial": sharpened},
@@ -307,7 +325,7 @@ def _transformer(args: argparse.Namespace, folder: TrainedFolder, images: Traini
 
     others = examples(images.of_classes(rest), recipe.other_views, len(names)) if rest else None
     texts = [*names, *rest] if variant.conditions == "text" else None
-    own, state = examples(chosen, recipe.views), folder.checkpoint("transformer")
+    own, state = examples(chosen, recipe.views), _begin(args, folder)
     trained = train_transformer(generator, own, recipe, state, texts, others)
     transformer = build_transformer(variant)
     transformer.load_state_dict(cut_to(transformer, wide.state_dict()))

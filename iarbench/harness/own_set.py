@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TextIO
 
 from iarbench.errors import UserError
+from iarbench.files import scratch_folder
 from iarbench.images.image_set import ImageSet
 from iarbench.images.importing import ImportReport, Treatment
 from iarbench.images.preprocess import Preprocess
@@ -77,9 +77,11 @@ def write_own_set(
     """Write the image set; what is to be said about it."""
     target = task.spec.targets[0]
     notes: list[str] = []
-    folder.parent.mkdir(parents=True, exist_ok=True)
     treatment = Preprocess(size, geometry="squash" if task.spec.preprocessing == "squash" else "crop")
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, Progress("importing", None, stream=progress) as bar:
+    with (
+        scratch_folder(folder.with_name(f"{folder.name}-treated")) as scratch,
+        Progress("importing", None, stream=progress) as bar,
+    ):
 
         def counted(records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
             for record in records:
@@ -87,7 +89,7 @@ def write_own_set(
                 bar.advance(1)
 
         named = {target: own.members, **sources}
-        treated = ImageSet.write(counted(_read(own, named, treatment, notes)), Path(scratch) / "treated")
+        treated = ImageSet.write(counted(_read(own, named, treatment, notes)), scratch / "treated")
         index = treated.index().assign(role=lambda found: found["image_id"].str.partition("/")[0])
         kept = _without_copies(_of_its_kind(index, named, target, notes), target, notes)
         split: dict[str, str] = {}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from iarbench import __version__
 from iarbench.content import images_path
 from iarbench.errors import UserError
-from iarbench.files import alone, write_atomically
+from iarbench.files import alone, remove_leftovers, write_atomically
 from iarbench.harness import manifest as manifests
 from iarbench.harness.all_detectors import with_all
 from iarbench.harness.launch.engine import Launch
@@ -26,7 +26,6 @@ from iarbench.harness.learn import learn, with_learnt
 from iarbench.harness.missing_sets import leave_out_missing
 from iarbench.harness.plan import Job, Plan, Settings, make_plan
 from iarbench.harness.reuse import take_over
-from iarbench.harness.store import remove_leftovers
 from iarbench.harness.suites import with_suites
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from iarbench.files import is_left_over, write_atomically
+from iarbench.files import write_atomically
 
 FORMAT = 1
 """Version of the score files: raising it makes every stored score be computed again."""
@@ -110,13 +110,6 @@ def is_stored(root: Path, part: Part) -> bool:
         and table.column("sha256").to_pylist() == list(part.chunk.sha256s) * len(names)
         and table.column("score").null_count == 0
     )
-
-
-def remove_leftovers(root: Path) -> None:
-    """Delete the temporary files of processes of this machine that were killed while writing."""
-    for path in root.rglob(".*.*.*.tmp"):
-        if is_left_over(path):
-            path.unlink(missing_ok=True)
 
 
 def safe(name: str) -> str:

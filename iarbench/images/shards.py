@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
+from iarbench.files import scratch_folder
 
 if TYPE_CHECKING:
     from iarbench.images.record import ImageRecord
@@ -81,19 +81,15 @@ def write_shards(records: Iterable[ImageRecord], out: Path, shard_rows: int) -> 
             is not one record.
     """
     require_free(out)
-    temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.mkdir(parents=True)
-        if not _write_all(records, temporary, shard_rows):
-            raise UserError(f"{out}: there are no images to write")
-        _sync(temporary)
-        os.replace(temporary, out)
-        _sync(out.parent)
+        with scratch_folder(out) as temporary:
+            if not _write_all(records, temporary, shard_rows):
+                raise UserError(f"{out}: there are no images to write")
+            _sync(temporary)
+            os.replace(temporary, out)
+            _sync(out.parent)
     except OSError as error:
         raise UserError(f"{out}: cannot write the image set ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def require_free(out: Path) -> None:

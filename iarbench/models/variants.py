@@ -26,6 +26,8 @@ FINE_TUNED = ("inverse", "inverse-aug")
 """Encoders that ``iarbench finetune`` makes: plain, and trained on attacked images."""
 PARTS = ("tokenizer", "transformer")
 """Weight files that are no encoder; every other one of a description is."""
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.ASCII | re.IGNORECASE)
+"""What a generator may be called: files and folders bear its name."""
 _ENCODER_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*", re.ASCII)
 
 
@@ -94,6 +96,13 @@ class Variant(BaseModel):
     """under which the images it makes may be used and published, such as CC0-1.0; None: nobody has said"""
     citation: str
     card: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _can_name_files(cls, name: str) -> str:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for a generator: use letters, digits, '.', '_' and '-'")
+        return name
 
     @field_validator("files")
     @classmethod

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from iarbench.attack import attack_image, parse
+from iarbench.files import scratch_folder
 from iarbench.progress import Progress
 
 #: strengths of the paper's augmentation schedule (table A2)
@@ -69,8 +69,7 @@ def attacked_copies(pixels: Tensor, seed: int, folder: Path, workers: int) -> It
 
     Every image of a copy has one random attack of the strength. Copies depend on ``seed`` and the images alone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix="attacked-") as scratch:
+    with scratch_folder(folder / "attacked") as scratch:
         made: dict[str, list[Tensor]] = {strength: [] for strength in STRENGTHS}
         total = len(pixels) * sum(COPIES.values())
         with Progress("attack", total) as progress, _mapper(workers if len(pixels) > CHUNK else 0) as mapped:
@@ -79,7 +78,7 @@ def attacked_copies(pixels: Tensor, seed: int, folder: Path, workers: int) -> It
                     name = f"{seed}/{strength}/{copy}"
                     shape = tuple(pixels.shape)
                     file = np.lib.format.open_memmap(
-                        f"{scratch}/{strength}-{copy}.npy", mode="w+", dtype=np.uint8, shape=shape
+                        scratch / f"{strength}-{copy}.npy", mode="w+", dtype=np.uint8, shape=shape
                     )
                     chunks = [(part.numpy(), strength, f"{name}/{i}") for i, part in enumerate(pixels.split(CHUNK))]
                     for i, chunk in enumerate(mapped(_attack_chunk, chunks)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,17 @@ from iarbench.files import write_atomically
 
 
 def save_atomically(state: Any, path: Path) -> None:
-    """``torch.save``, all or nothing."""
-    write_atomically(path, lambda file: torch.save(state, file))
+    """``torch.save``, all or nothing. Raises OSError that names ``path`` when it cannot be written."""
+
+    def write(file: IO[bytes]) -> None:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # torch's own, about its archive, where the file could not take the bytes
+            if isinstance(cause := error.__context__, OSError):
+                raise OSError(cause.errno, cause.strerror) from error
+            raise
+
+    write_atomically(path, write)
 
 
 def fingerprint(*what: Tensor | nn.Module) -> str:

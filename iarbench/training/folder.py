@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
-from safetensors.torch import save
-from torch import Tensor
 
 from iarbench.errors import UserError
 from iarbench.files import sha256_file, write_atomically, write_text
 from iarbench.models.variants import Variant, read_family, variants_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: how the families' releases call the number of classes of a transformer
 CLASS_COUNTS = ("num_classes", "condition_num_classes")
@@ -99,6 +99,9 @@ class TrainedFolder:
 
         Weights that belong to another tokenizer than the one saved leave the description. Returns the weight files.
         """
+        import torch
+        from safetensors.torch import save
+
         files: list[Path] = []
         known = self._entry["files"]
         before = known.get("tokenizer", {}).get("sha256")

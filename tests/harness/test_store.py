@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from iarbench.files import write_atomically
-from iarbench.harness.store import Chunk, Part, is_stored, remove_leftovers, write_part
+from iarbench.files import remove_leftovers, write_atomically
+from iarbench.harness.store import Chunk, Part, is_stored, write_part
 
 IDENTITY = {
     "detector": "quantloss",
