@@ -18,6 +18,7 @@ COMMANDS = (
     "run",
     "status",
     "report",
+    "board",
     "trace",
     "gallery",
     "ls",

@@ -1,0 +1,162 @@
+"""A group as plain values: what the page's tables show and what its script reads, numbers with their text beside them.
+
+The script formats no number: every text on the page was made here, from the rows.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from iarbench.board.command_line import single
+from iarbench.board.curves import curves
+from iarbench.board.gather import AnyRow
+from iarbench.board.provenance import Entry, Group, Line
+from iarbench.board.ranking import Place, families, places
+from iarbench.results.rows import AUROC, POOLED, THRESHOLDS, Row
+from iarbench.results.tables import DASH, with_interval
+
+Json = dict[str, Any]
+Cell = list[Any]
+"""[text, number to sort by and to draw, low, high]; numbers are None where there are none, fractions are in percent"""
+
+SETS = {POOLED: "all non-members, pooled", "mirrored": "the target's own images, mirrored"}
+"""Non-member sets by what they are, where the name does not say it."""
+
+
+def page_of(detector: str) -> str:
+    """Address of a detector's page below the board."""
+    return f"detectors/{''.join(sign if sign.isalnum() or sign in '-_' else '-' for sign in detector)}.html"
+
+
+def group_data(group: Group, quality: Mapping[str, tuple[float, float]]) -> Json:
+    """Everything about a group. `quality`: attack -> mean PSNR in dB and mean SSIM of attacked images, where known.
+
+    Lines are [entry, target, attack, set, rate, cells, comparable, reason or ""], the first five as places in the lists
+    of names; `cells` go with `columns`. `ranking` has, by "attack/set/rate", [entry, rank or None, mean, worst, its
+    target or None, a cell per family].
+    """
+    spots = {entry.key: place for place, entry in enumerate(group.entries)}
+    by_family = families(group.targets)
+    rates = group.rates or (None,)
+    return {
+        "id": group.id,
+        "title": f"{group.task}, version {group.version}",
+        "task": group.task,
+        "kind": "provenance",
+        "about": _about(group),
+        "limit": group.limit,
+        "metric": "AUROC" if group.metric == AUROC else "TPR",
+        "targets": list(group.targets),
+        "families": [{"name": name, "targets": targets} for name, targets in by_family.items()],
+        "attacks": list(group.attacks),
+        "sets": [{"name": name, "text": SETS.get(name, name)} for name in group.sets],
+        "rates": [None if rate is None else f"{100 * rate:g}%" for rate in rates],
+        "words": {name: shlex.quote(name) for name in (*group.targets, *group.attacks)},
+        "curves": [
+            {"name": name, "attacks": [group.attacks.index(a) for a in found]}
+            for name, found in curves(group.attacks).items()
+        ],
+        "quality": {
+            name: [number(quality[name][0], 1), number(quality[name][1], 3)]
+            for name in group.attacks
+            if name in quality
+        },
+        "columns": [*THRESHOLDS, "FPR", "AUROC", "ms"],
+        "entries": [_entry(group, entry) for entry in group.entries],
+        "lines": [
+            [
+                spots[line.entry], group.targets.index(line.target), group.attacks.index(line.attack),
+                group.sets.index(line.nonmember_set), rates.index(line.rate), _cells(line), line.comparable,
+                _reason(line),
+            ]
+            for line in group.lines
+        ],
+        "ranking": {
+            f"{a}/{s}/{r}": [_ranked(place, spots, group, by_family) for place in places(group, attack, one, rate)]
+            for a, attack in enumerate(group.attacks)
+            for s, one in enumerate(group.sets)
+            for r, rate in enumerate(rates)
+        },
+    }  # fmt: skip
+
+
+def cell_of(row: AnyRow | None, digits: int = 1) -> Cell:
+    """Value and interval of a row, the numbers in percent; a dash where there is none."""
+    if row is None or row.value is None:
+        return [DASH, None, None, None]
+    numbers = (None if x is None else round(100 * x, 4) for x in (row.value, row.low, row.high))
+    return [with_interval(row, digits), *numbers]  # type: ignore[arg-type]
+
+
+def mean_of(value: float | None, metric: str) -> Cell:
+    """A mean of fractions: TPR as percent, AUROC as it is; the number in percent."""
+    text = DASH if value is None else f"{value:.3f}" if metric == AUROC else f"{100 * value:.1f}"
+    return [text, None if value is None else round(100 * value, 4), None, None]
+
+
+def number(value: float | None, digits: int) -> Cell:
+    """A number without an interval, to so many digits."""
+    return [DASH if value is None else f"{value:.{digits}f}", None if value is None else round(value, 4), None, None]
+
+
+def _about(group: Group) -> str:
+    what = f"{group.members} images of each of {len(group.targets)} targets"
+    part = " at most, the first by id" if group.limit else ""
+    side = "" if group.attacked == "both" else f"; attacks act on {group.attacked} only"
+    return what + part + side
+
+
+def _entry(group: Group, entry: Entry) -> Json:
+    return {
+        "detector": entry.sample.detector,
+        "name": entry.label,
+        "encoder": entry.encoder,
+        "version": entry.sample.detector_version,
+        "page": page_of(entry.sample.detector),
+        "main": entry.main,
+        "own": entry.batch.own,
+        "command": single(entry.sample, entry.batch, group.limit),
+    }
+
+
+def _cells(line: Line) -> list[Cell]:
+    seconds = next(iter(line.rows.values())).seconds_per_image
+    return [
+        *(cell_of(line.rows.get(kind)) for kind in THRESHOLDS),
+        _achieved(line.rows.get("matched")),
+        cell_of(line.rows.get(AUROC)),
+        number(1000 * seconds, 1),
+    ]
+
+
+def _achieved(row: Row | None) -> Cell:
+    """The false-positive rate of the matched threshold, in percent."""
+    if row is None or row.fpr_achieved is None or row.fpr_low is None or row.fpr_high is None:
+        return [DASH, None, None, None]
+    numbers = [round(100 * x, 4) for x in (row.fpr_achieved, row.fpr_low, row.fpr_high)]
+    return [f"{100 * row.fpr_achieved:.1f}", *numbers]
+
+
+def _reason(line: Line) -> str:
+    return next((row.reason for row in line.rows.values() if row.reason), "")
+
+
+def _ranked(place: Place, spots: Mapping[Any, int], group: Group, by_family: Mapping[str, list[str]]) -> list[Any]:
+    worst = place.lines[place.worst].shown(group.metric) if place.worst else None
+    return [
+        spots[place.entry.key],
+        place.rank,
+        mean_of(place.mean, group.metric),
+        cell_of(worst, 0),
+        place.worst,
+        [_family(place, targets, group.metric) for targets in by_family.values()],
+    ]
+
+
+def _family(place: Place, targets: list[str], metric: str) -> Cell:
+    """With its interval where it is one model."""
+    if len(targets) == 1:
+        return cell_of(place.lines[targets[0]].shown(metric) if targets[0] in place.lines else None, 0)
+    return mean_of(place.family(targets), metric)

@@ -1,0 +1,88 @@
+"""What the switches of the page show at first: the tables that stand in the HTML, for readers without a script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iarbench.board.command_line import filled
+from iarbench.board.data import Json
+
+EMPTY = ["–", None, None, None]
+
+
+def first_view(group: Json) -> Json:
+    """Tables of a group as its page has them before anything is chosen: clean images, pooled non-members, the first
+    rate, main scores. `Every number` has all attacks."""
+    return _provenance(group) if group["kind"] == "provenance" else _attribution(group)
+
+
+def _provenance(group: Json) -> Json:
+    entries, lines = group["entries"], group["lines"]
+    found = {(line[0], line[1], line[2]): line for line in lines if (line[3], line[4]) == (0, 0)}
+    mains = [place for place, entry in enumerate(entries) if entry["main"]]
+    ranking = [row for row in group["ranking"]["0/0/0"] if entries[row[0]]["main"]]
+    shown = [0 if group["metric"] == "TPR" else group["columns"].index("AUROC")]
+
+    def cells(entry: int, attack: int) -> list[Any]:
+        there = [found.get((entry, target, attack)) for target, _ in enumerate(group["targets"])]
+        return [(line[5][shown[0]], line[7]) if line else (EMPTY, "not computed") for line in there]
+
+    def mean(entry: int, attack: int) -> list[Any]:
+        rows = group["ranking"][f"{attack}/0/0"]
+        return next((row[2] for row in rows if row[0] == entry), EMPTY)
+
+    def ms(entry: int) -> list[Any]:
+        values = [line[5][-1][1] for (one, _, attack), line in found.items() if one == entry and attack == 0]
+        return [f"{sum(values) / len(values):.1f}", sum(values) / len(values), None, None] if values else EMPTY
+
+    robust = [{"entry": entries[e], "cells": [mean(e, a) for a, _ in enumerate(group["attacks"])]} for e in mains]
+    return {
+        "ranking": [
+            {
+                "entry": entries[e], "rank": rank, "mean": average, "worst": worst, "worst_target": target,
+                "cells": cells(e, 0),
+            }
+            for e, rank, average, worst, target, _ in ranking
+        ],
+        "lines": [
+            {
+                "entry": entries[line[0]],
+                "target": group["targets"][line[1]],
+                "attack": group["attacks"][line[2]],
+                "cells": line[5],
+                "why": line[7],
+                "command": filled(entries[line[0]]["command"], group["targets"][line[1]], group["attacks"][line[2]]),
+            }
+            for line in lines
+            if (line[3], line[4]) == (0, 0) and entries[line[0]]["main"]
+        ],
+        "robustness": robust,
+        "quality": [
+            {
+                "attack": name, "psnr": group["quality"][name][0], "ssim": group["quality"][name][1],
+                "cells": [row["cells"][a] for row in robust],
+            }
+            for a, name in enumerate(group["attacks"])
+            if name in group["quality"]
+        ],
+        "cost": [{"entry": entries[e], "ms": ms(e), "value": mean(e, 0)} for e in mains],
+    }  # fmt: skip
+
+
+def _attribution(group: Json) -> Json:
+    lines = [
+        line | {"level": {"model": "models", "family": "families"}[group["levels"][line["level"]]],
+                "attack": group["attacks"][line["attack"]]}
+        for line in group["lines"] if line["rate"] == 0 and line["entry"]["main"]
+    ]  # fmt: skip
+    best = next(
+        (n for n, line in enumerate(group["lines"]) if str(n) in group["confusions"] and line["rank"] == 1), None
+    )
+    confusion: Json = {"title": "no detector", "answers": [], "rows": []}
+    if best is not None:
+        confusion = {"title": _title(group["lines"][best])} | group["confusions"][str(best)]
+    return {"lines": lines, "confusion": confusion}
+
+
+def _title(line: Json) -> str:
+    return f"{line['entry']['name']}, {line['entry']['encoder']}"

@@ -1,0 +1,69 @@
+"""Rows for the board: the stored ones, files of rows, and runs, whose rows are recomputed from their scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iarbench.errors import UserError
+from iarbench.results.attribution.rows import AttributionRow
+from iarbench.results.rows import Row, read_rows
+
+AnyRow = Row | AttributionRow
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that came from one place."""
+
+    rows: tuple[AnyRow, ...]
+    own: bool = False
+    """whether the user gave them, in place of those that iarbench brings along"""
+    limit: int | None = None
+    """of the run: at most so many images of each source and split; None also where that is not known"""
+    command: str | None = None
+    """that made them, where it is known"""
+
+
+def stored() -> list[Batch]:
+    """What iarbench brings along, a batch per file."""
+    import iarbench.leaderboard
+
+    return from_files(path for folder in iarbench.leaderboard.__path__ for path in Path(folder).glob("rows/*.jsonl"))
+
+
+def from_files(paths: Iterable[Path], own: bool = False) -> list[Batch]:
+    """A batch per file of rows, such as the results.jsonl of a run. Raises UserError naming the line that is no row."""
+    return [Batch(tuple(_read(path)), own) for path in sorted(paths)]
+
+
+def from_runs(folders: Sequence[Path]) -> list[Batch]:
+    """A batch per folder of `iarbench run`. Raises UserError where there is no finished run, or a damaged one."""
+    return [_from_run(folder) for folder in folders]
+
+
+def _from_run(folder: Path) -> Batch:
+    from iarbench.harness import manifest
+    from iarbench.harness.run import recompute
+
+    outcome = recompute(folder)
+    found = manifest.read(folder)
+    if found is None:
+        raise UserError(f"{folder}: no run here; give a folder that `iarbench run` wrote")
+    return Batch(tuple(outcome.rows), True, found.images.limit, found.runs[-1].command)
+
+
+def _read(path: Path) -> list[Row] | list[AttributionRow]:
+    return read_rows(path, AttributionRow) if _is_attribution(path) else read_rows(path)
+
+
+def _is_attribution(path: Path) -> bool:
+    """What its first line says; whatever is wrong with it is said where the rows are read."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = json.loads(file.readline() or "{}")
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and first.get("kind") == "attribution"

@@ -1,0 +1,77 @@
+"""``iarbench board``: rows of results as a static page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iarbench.commands import options
+
+if TYPE_CHECKING:
+    from iarbench.board.gather import Batch
+
+EXAMPLES = """  iarbench board build --out site                        the stored rows; then open site/index.html
+  iarbench board build --out site --run runs/mine        with the rows of a run of yours beside them
+  iarbench board build --out site --rows mine.jsonl --own    those rows alone
+  iarbench board hub-files --out hub --dataset me/iarbench-mini     eval.yaml and .eval_results, for you to push
+"""
+
+HUB_FILES = (
+    "Write eval.yaml, for the repository of the images, and .eval_results, for those of the models. The Hub shows them "
+    "once their owners have pushed them and it knows the benchmark."
+)
+
+
+def add_parser(subparsers: options.Subparsers) -> None:
+    """Add the command and its action to the command line."""
+    description = "Rankings, curves and confusion matrices as a folder of HTML that needs no server and no network."
+    parser = options.add_command(subparsers, "board", "a page of results", description, EXAMPLES)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = options.add_command(actions, "build", "write the page", description, EXAMPLES)
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder; an older board is replaced")
+    _add_rows(build)
+    files = options.add_command(actions, "hub-files", "the Hub's own files for benchmarks", HUB_FILES, EXAMPLES)
+    files.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for them")
+    files.add_argument("--task", default="mini", help="whose rows; default: mini")
+    files.add_argument("--dataset", required=True, metavar="OWNER/NAME", help="repository that holds the task's images")
+    files.add_argument("--source", metavar="URL", help="where the results can be looked up, such as the board")
+    _add_rows(files)
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    help = "rows to add, such as the results.jsonl of a run; may be given again"
+    parser.add_argument("--rows", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=help)
+    help = "folder of a run to add; its rows are recomputed from its scores; may be given again"
+    parser.add_argument("--run", type=Path, nargs="+", action="extend", default=[], metavar="RUN", help=help)
+    parser.add_argument("--own", action="store_true", help="these alone, without the rows that iarbench brings along")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Gather rows, write the folder."""
+    actions = {"build": _build, "hub-files": _hub_files}
+    return actions[args.action](args)
+
+
+def _build(args: argparse.Namespace) -> int:
+    from iarbench.board.site import build
+
+    built = build(_batches(args), args.out)
+    options.say(f"{built.rows} rows of {built.detectors} detectors")
+    print(built.index)
+    return 0
+
+
+def _hub_files(args: argparse.Namespace) -> int:
+    from iarbench.board.hub_files import write_hub_files
+
+    for path in write_hub_files(_batches(args), args.task, args.dataset, args.source, args.out):
+        print(path)
+    return 0
+
+
+def _batches(args: argparse.Namespace) -> list[Batch]:
+    from iarbench.board import gather
+
+    own = [*gather.from_files(args.rows, own=True), *gather.from_runs(args.run)]
+    return own if args.own else [*gather.stored(), *own]
