@@ -23,6 +23,7 @@ COMMANDS = (
     "gallery",
     "ls",
     "images",
+    "publish",
     "attack",
     "generate",
     "train",

@@ -44,10 +44,9 @@ def images_path(name: str) -> Path:
     if name in packaged:
         return packaged[name]
     if name.startswith("hf:"):
-        from iarbench.hub import fetch_parquet
+        from iarbench.hub import fetch_parquet, split_name
 
-        repo, _, revision = name.removeprefix("hf:").partition("@")
-        return fetch_parquet(repo, revision or None)
+        return fetch_parquet(*split_name(name))
     if not Path(name).exists():
         raise UserError(f"{did_you_mean('image set', name, packaged)}; or give a path, or hf:owner/name@revision")
     return Path(name)

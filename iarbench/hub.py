@@ -1,13 +1,21 @@
-"""The only door to the Hugging Face Hub: whatever is fetched comes through here, and every refusal is one line."""
+"""The only door from the Hugging Face Hub: whatever is fetched comes through here, and every refusal is one line.
+
+What goes there: `iarbench.hub_upload`.
+"""
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from iarbench.errors import UserError
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors of this machine's disk, not of the Hub."""
 
 
 class HubError(UserError):
@@ -39,7 +47,7 @@ def fetch_file(repo: str, file: str, revision: str | None = None) -> Path:
     try:
         return Path(hf_hub_download(repo, file, revision=revision))
     except Exception as error:  # the network, the Hub and the name may each fail in many ways
-        raise HubError(f"{repo}/{file}", _reason(error, repo, revision, repo)) from None
+        raise HubError(f"{repo}/{file}", reason_of(error, repo, revision, repo)) from None
 
 
 def fetch_folder(repo: str, patterns: Sequence[str], revision: str | None = None) -> Path:
@@ -53,11 +61,19 @@ def fetch_folder(repo: str, patterns: Sequence[str], revision: str | None = None
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:
-        raise HubError(repo, _reason(error, repo, revision, repo)) from None
+        raise HubError(repo, reason_of(error, repo, revision, repo)) from None
 
 
-def fetch_parquet(repo: str, revision: str | None = None) -> Path:
-    """The local folder with all Parquet files of a data set repository.
+def split_name(name: str) -> tuple[str, str | None]:
+    """Repository and revision of "hf:owner/name@revision"; without a revision it is None, the newest."""
+    repo, _, revision = name.removeprefix("hf:").partition("@")
+    return repo, revision or None
+
+
+def fetch_parquet(repo: str, revision: str | None = None, *, again: bool = False) -> Path:
+    """The local folder with all Parquet files of a data set repository and its card, called like its commit.
+
+    `again`: also what the cache holds already is downloaded.
 
     Raises:
         HubError: no such repository or revision, no access, no network, no Parquet file.
@@ -65,13 +81,33 @@ def fetch_parquet(repo: str, revision: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
 
     name = f"hf:{repo}" + (f"@{revision}" if revision else "")
+    wanted = ["*.parquet", "README.md"]
     try:
-        folder = Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns="*.parquet"))
+        found = snapshot_download(
+            repo, repo_type="dataset", revision=revision, allow_patterns=wanted, force_download=again
+        )
+        folder = Path(found)
     except Exception as error:
-        raise HubError(name, _reason(error, repo, revision, f"datasets/{repo}")) from None
+        raise HubError(name, reason_of(error, repo, revision, f"datasets/{repo}")) from None
     if not any(folder.rglob("*.parquet")):
         raise HubError(name, "the repository holds no .parquet file")
     return folder
+
+
+def stored_digest(path: Path) -> str | None:
+    """The SHA-256 that the Hub gives for a large file: the cache names what it downloads by it. None for others."""
+    name = path.resolve().name
+    return name if re.fullmatch(r"[0-9a-f]{64}", name) else None
+
+
+def front_matter(card: Path) -> dict[str, Any]:
+    """The YAML at the head of a README.md, empty where there is none. Raises UserError when it cannot be read."""
+    from huggingface_hub import RepoCard
+
+    try:
+        return dict(RepoCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict())
+    except (ValueError, OSError) as error:
+        raise UserError(f"{card}: its front matter cannot be read ({' '.join(str(error).split())[:160]})") from None
 
 
 def read_rows(repo: str, config: str | None, split: str, revision: str | None) -> Rows:
@@ -83,7 +119,7 @@ def read_rows(repo: str, config: str | None, split: str, revision: str | None) -
     import datasets
 
     def explained(error: Exception) -> HubError:
-        return HubError(f"{repo} (split {split})", _reason(error, repo, revision, f"datasets/{repo}"))
+        return HubError(f"{repo} (split {split})", reason_of(error, repo, revision, f"datasets/{repo}"))
 
     try:
         stream = datasets.load_dataset(repo, config, split=split, revision=revision, streaming=True)
@@ -106,7 +142,30 @@ def read_rows(repo: str, config: str | None, split: str, revision: str | None) -
     return Rows(datasets.Features(features).to_dict(), rows())
 
 
-def _reason(error: BaseException, repo: str, revision: str | None, page: str) -> str:
+def dataset_card(front_matter: dict[str, Any], template: str, **parts: Any) -> str:
+    """The text of a data set's README.md: a template of `data_cards/`, filled, below its front matter."""
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    return _filled(DatasetCard, DatasetCardData(**front_matter), template, parts)
+
+
+def model_card(front_matter: dict[str, Any], template: str, **parts: Any) -> str:
+    """The text of a model's README.md, likewise."""
+    from huggingface_hub import ModelCard, ModelCardData
+
+    return _filled(ModelCard, ModelCardData(**front_matter), template, parts)
+
+
+def _filled(kind: Any, data: Any, template: str, parts: dict[str, Any]) -> str:
+    import iarbench.data_cards
+
+    (folder,) = iarbench.data_cards.__path__
+    text = Path(folder, template).read_text(encoding="utf-8")
+    return str(kind.from_template(data, template_str=text, **parts)).rstrip() + "\n"
+
+
+def reason_of(error: BaseException, repo: str, revision: str | None, page: str) -> str:
+    """Why the Hub or this machine refuses, and what to do."""
     from huggingface_hub import constants, errors
 
     at = f"https://huggingface.co/{page}"
@@ -128,6 +187,9 @@ def _reason(error: BaseException, repo: str, revision: str | None, page: str) ->
                 return "the Hugging Face Hub cannot be reached, and the local cache lacks it; check the network"
             case errors.EntryNotFoundError():
                 return f"the repository has no such file; its files are listed at {at}"
+            case OSError(errno=number) if number in _STORAGE:
+                place = cause.filename or constants.HF_HUB_CACHE
+                return f"cannot be stored: {place}: {cause.strerror}; HF_HOME names another place for the cache"
     text = " ".join(str(error).split())
     lowered = text.lower()
     if "gated" in lowered:

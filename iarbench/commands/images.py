@@ -28,6 +28,7 @@ EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256
   iarbench images lock sets/photos --out photos.jsonl          a list by which others make the same set
   iarbench images import their-copy/ --lock photos.jsonl --out sets/same
   iarbench images join sets/photos sets/coco --out sets/real
+  iarbench images pull hf:owner/name --out sets/theirs               download, and compare the fingerprint
   iarbench images verify sets/photos         read everything, compare with the stored hashes
   iarbench images info iarbench-mini
 """
@@ -58,6 +59,10 @@ def add_parser(subparsers: options.Subparsers) -> None:
     lock = options.add_command(actions, "lock", "write a pinned list: ids, hashes, treatment", "", EXAMPLES)
     lock.add_argument("path", metavar="SET", help=SET_HELP)
     lock.add_argument("--out", type=Path, required=True, help="file for the lock, .jsonl")
+    pull = options.add_command(actions, "pull", "download a set from the Hub and verify it", "", EXAMPLES)
+    pull.add_argument("path", metavar="SET", help="hf:owner/name@revision; without a revision, the newest")
+    pull.add_argument("--out", type=Path, help="new folder for a copy; default: it stays in the Hugging Face cache")
+    pull.add_argument("--fingerprint", metavar="HEX", help="what it must be, such as a paper states; 12 digits or more")
     check = options.add_command(actions, "verify", "read a set and name every problem", "", EXAMPLES)
     check.add_argument("path", metavar="SET", help=SET_HELP)
     tell = options.add_command(actions, "info", "sizes, sources, licences and fingerprint of a set", "", EXAMPLES)
@@ -117,7 +122,7 @@ def _add_origin(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Do one of them; 1 when an image could not be used or a problem was found."""
-    actions = {"import": _import, "lock": _lock, "join": _join, "verify": _verify, "info": _info}
+    actions = {"import": _import, "lock": _lock, "join": _join, "pull": _pull, "verify": _verify, "info": _info}
     return actions[args.action](args)
 
 
@@ -227,6 +232,17 @@ def _join(args: argparse.Namespace) -> int:
     for line in written.shared_files():
         options.say(f"note: {line}")
     print(f"{args.out}: {len(written)} images of {len(sets)} sets, fingerprint {written.fingerprint[:12]}")
+    return 0
+
+
+def _pull(args: argparse.Namespace) -> int:
+    from iarbench.publishing.pull import pull
+
+    pulled = pull(args.path, args.out, args.fingerprint)
+    if not pulled.stated:
+        options.say(f"note: {args.path} states no fingerprint; give the one you expect with --fingerprint")
+    where = pulled.folder if args.out is not None else pulled.name
+    print(f"{where}: {len(pulled.images)} images of {pulled.name}, fingerprint {pulled.images.fingerprint}")
     return 0
 
 

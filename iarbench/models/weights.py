@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from functools import cache
 from pathlib import Path
 
 from iarbench.errors import UserError
 from iarbench.files import sha256_file
-from iarbench.hub import HubError, fetch_file
+from iarbench.hub import HubError, fetch_file, stored_digest
 from iarbench.models.variants import ORIGINAL, Variant, WeightFile, encoder_names
 
 
@@ -85,16 +84,10 @@ def _from_hub(variant: Variant, file: WeightFile) -> Path:
         raise UserError(
             _how(variant, file, f"cannot be fetched from {file.repo} on the Hub ({error.reason})")
         ) from None
-    expected = file.sha256 or _stored_digest(path)
+    expected = file.sha256 or stored_digest(path)
     if expected is not None and _remembered(path, path.stat().st_mtime_ns) != expected:
         raise UserError(_how(variant, file, f"in {path.parent} is damaged (SHA-256 differs): delete it and try again"))
     return path
-
-
-def _stored_digest(path: Path) -> str | None:
-    """The SHA-256 that the Hub gives for a large file: the cache names what it downloads by it."""
-    name = path.resolve().name
-    return name if re.fullmatch(r"[0-9a-f]{64}", name) else None
 
 
 def _how(variant: Variant, file: WeightFile, problem: str) -> str:

@@ -1,0 +1,1 @@
+"""Image sets and generators as repositories of the Hugging Face Hub."""

@@ -1,0 +1,76 @@
+"""May an image be published under its licence, and what is the licence called on the Hub?
+
+Not legal advice: a table of licences that say so in plain terms, and a refusal for everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_FREE = {"cc0", "cc0-1.0", "pdm", "pdm-1.0", "mit", "apache-2.0", "isc", "0bsd", "unlicense", "wtfpl", "zlib"}
+_FREE |= {
+    "bsd",
+    "bsd-2-clause",
+    "bsd-3-clause",
+    "odc-by",
+    "odbl",
+    "pddl",
+    "artistic-2.0",
+    "mpl-2.0",
+    "cdla-permissive-2.0",
+}
+_PUBLIC = ("public domain", "no known copyright restrictions", "united states government work", "us government work")
+_CC = re.compile(r"cc-(by(?:-nc)?(?:-nd|-sa)?)(?:-(\d\.\d))?(?:-[a-z]+)?")
+_HUB_CC = {"by": "2.0 2.5 3.0 4.0", "by-sa": "3.0 4.0", "by-nc": "2.0 3.0 4.0", "by-nd": "4.0"}
+_HUB_CC |= {"by-nc-sa": "2.0 3.0 4.0", "by-nc-nd": "3.0 4.0"}
+_HUB = {
+    "cc0": "cc0-1.0",
+    "cc0-1.0": "cc0-1.0",
+    "pddl": "pddl",
+    "odc-by": "odc-by",
+    "odbl": "odbl",
+    "unlicense": "unlicense",
+}
+_HUB |= {name: name for name in ("mit", "apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "wtfpl", "zlib")}
+_HUB |= {name: name for name in ("artistic-2.0", "mpl-2.0", "cdla-permissive-2.0")}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What follows from the licence of an image."""
+
+    refusal: str | None
+    """Why an image under it is not published; None: it may be."""
+    hub: str
+    """The Hub's identifier of the licence, "other" where it has none."""
+    asks_for_credit: bool = False
+    """Whether the author, or at least the page, must be named."""
+
+
+def terms_of(licence: str | None) -> Terms:
+    """What a licence, as it stands in an image set, allows: "CC-BY-2.0", "MIT", "public domain (NASA)", an address of
+    creativecommons.org; what stands in brackets is not looked at.
+
+    ND licences forbid to publish changed copies. Images of a benchmark are cut and resized, so none is published.
+    Images under NC are: publishing a data set is no commercial use, and the card names the licence. Terms that are
+    unknown or missing are refusals.
+    """
+    name = re.sub(r"\s*\(.*", "", (licence or "").strip().lower())
+    if not name:
+        return Terms("states no licence", "other")
+    name = re.sub(
+        r"^https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/(\d\.\d).*", r"cc-\1-\2", name
+    )
+    name = name.replace("cc-zero", "cc0").replace("cc-mark", "pdm").replace(" ", "-").replace("_", "-")
+    if name in _FREE:
+        return Terms(None, _HUB.get(name, "other"), asks_for_credit=False)
+    if name.startswith(tuple(one.replace(" ", "-") for one in _PUBLIC)):
+        return Terms(None, "other")
+    if match := _CC.fullmatch(name):
+        kind, version = match[1], match[2]
+        hub = f"cc-{kind}-{version}" if version in _HUB_CC.get(kind, "").split() else "cc"
+        if kind.endswith("-nd"):
+            return Terms(f"{licence} forbids to publish changed copies, such as resized ones", hub, True)
+        return Terms(None, hub, True)
+    return Terms(f"{licence!r} is no licence that iarbench knows to allow publishing", "other")

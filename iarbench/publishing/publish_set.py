@@ -1,0 +1,49 @@
+"""Publishing an image set: staged, audited, described, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from iarbench.files import write_text
+from iarbench.hub_upload import CARD
+from iarbench.images.image_set import ImageSet
+from iarbench.publishing.sending import Sending, send
+from iarbench.publishing.set_card import About, set_card
+from iarbench.publishing.staging import OWNED, Staged, stage
+from iarbench.text_table import aligned
+
+
+def publish_set(name: str, licences: Mapping[str, str], notes: str, how: Sending) -> list[str]:
+    """Publish the set that the user calls `name`; lines for the terminal.
+
+    Args:
+        name: a name, a path or hf:owner/name@revision.
+        licences: source -> licence of its images that state none.
+        notes: Markdown for the end of the card.
+        how: where to, and whether to send at all.
+
+    Raises:
+        UserError: what `stage` and `iarbench.hub_upload.upload` raise.
+    """
+    images = ImageSet.open(name)
+
+    def fill(folder: Path) -> list[str]:
+        staged = stage(images, name, folder, licences)
+        write_text(folder / CARD, set_card(staged, About(how.to.name, images, (), notes)))
+        return _told(staged)
+
+    return send(how, fill, OWNED)
+
+
+def _told(staged: Staged) -> list[str]:
+    splits = list(dict.fromkeys(part.hub_split for part in staged.parts))
+    rows = [["configuration", *splits]]
+    for config in dict.fromkeys(part.config for part in staged.parts):
+        counts = {part.hub_split: f"{part.images:,}" for part in staged.parts if part.config == config}
+        rows.append([config, *(counts.get(split, "") for split in splits)])
+    lines = aligned(rows) if staged.parts else ["no image may be published"]
+    for one in staged.listed:
+        for reason, count in sorted(one.reasons.items()):
+            lines.append(f"listed, not published: {count:,} images of {one.source}: {reason}")
+    return lines
