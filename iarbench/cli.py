@@ -18,6 +18,7 @@ COMMANDS = (
     "run",
     "status",
     "report",
+    "plot",
     "board",
     "trace",
     "gallery",

@@ -158,6 +158,14 @@ def fraction(text: str) -> float:
     return _number(text, "a number from 0 to 1", lambda value: 0 <= value <= 1)
 
 
+def side(text: str) -> str:
+    """The side that attacks act on, for argparse."""
+    sides = {"both": "both", "members": "members", "non-members": "nonmembers", "nonmembers": "nonmembers"}
+    if text not in sides:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of both, members, non-members")
+    return sides[text]
+
+
 def say(text: str, quiet: bool = False) -> None:
     """A line on standard error, for what is not the result."""
     if not quiet:

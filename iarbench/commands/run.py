@@ -49,7 +49,8 @@ def add_parser(subparsers: options.Subparsers) -> None:
     )
     help = "nominal false-positive rate, such as 0.05; the first one given is shown"
     parser.add_argument("--fpr", action="append", type=options.rate, metavar="RATE", help=help)
-    parser.add_argument("--attacked", choices=["both", "members", "nonmembers"], help="the side that attacks act on")
+    help = "whom attacks act on: both, members (removal) or non-members (spoofing)"
+    parser.add_argument("--attacked", type=options.side, metavar="SIDE", help=help)
     parser.add_argument("--limit", type=options.positive, metavar="N", help="first N images of each source and split")
     _add_own_images(parser)
     options.add_view(parser)

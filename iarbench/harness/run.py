@@ -25,6 +25,7 @@ from iarbench.harness.leak_checks import Areas, check_leaks
 from iarbench.harness.learn import learn, with_learnt
 from iarbench.harness.missing_sets import leave_out_missing
 from iarbench.harness.plan import Job, Plan, Settings, make_plan
+from iarbench.harness.quality import measure, measures, unmeasured
 from iarbench.harness.reuse import take_over
 from iarbench.harness.suites import with_suites
 from iarbench.images.image_set import ImageSet
@@ -107,7 +108,7 @@ def run(
     take_over(plan, root, reuse)
     plan = with_learnt(plan, root)
     missing = plan.missing(root)
-    if before and not missing and _is_whole(root, before, plan):
+    if before and not missing and not unmeasured(plan, root) and _is_whole(root, before, plan):
         return _stored(plan.task, root, before)
     remove_leftovers(root)
     began = time.monotonic()
@@ -119,6 +120,8 @@ def run(
         missing = plan.missing(root)
         if missing:
             settings = _execute(missing, plan, root, settings, progress, manifest.runs[-1].command)
+    if todo := unmeasured(plan, root):
+        measure(todo, plan, root, progress)
     with alone(root):  # another run into the same folder waits: its results and manifest would mix with ours
         outcome = _conclude(plan, root)
         end = manifests.finished(
@@ -209,7 +212,7 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
 
     from iarbench.results.scores import load_scores
 
-    parts = [part.path for part in plan.parts]
+    parts = [part.path for part in (*plan.parts, *(one.part for one in measures(plan)))]
     index = pa.Table.from_pandas(plan.index, preserve_index=False)
     write_atomically(root / "images.parquet", lambda file: pq.write_table(index, file))
     seal.write_parts(root, parts)
@@ -260,4 +263,5 @@ def _results_key(plan: Plan) -> str:
     task = plan.task.record()
     asked = [task.effective.model_dump(mode="json"), task.generators, task.siblings, task.families]
     whole = [__version__, ROW_SCHEMA, asked, plan.images.fingerprint, [part.path for part in plan.parts]]
+    whole.append([one.part.path for one in measures(plan)])
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

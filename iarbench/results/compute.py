@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from iarbench import __version__
 from iarbench.errors import UserError
 from iarbench.results.image_index import ImageIndex, Most, Role, Sources
+from iarbench.results.quality import left_by_attack
 from iarbench.results.rows import (
     AUROC,
     CLEAN,
@@ -141,7 +143,7 @@ class _Cell:
         self.name = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
         self.parts = {str(attack): part for attack, part in frame.groupby("attack")}
         self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
-        self.gather = cache(self._gather)
+        self.gather, self.left = cache(self._gather), cache(self._left)
 
     def _by_image(self, attack: str, part: pd.DataFrame) -> dict[str, float]:
         if (twice := part["image_id"].duplicated()).any():
@@ -153,6 +155,10 @@ class _Cell:
         if attack not in self.known:
             raise ScoreError(f"no scores under attack {attack!r}")
         return self.index.scores(role, self.known[attack], f"{self.name}/{attack}")
+
+    def _left(self, attack: str, acted_on: Role) -> Values:
+        parts = (self.index.part(sources, acted_on.split, acted_on.most).ids for sources in acted_on.parts)
+        return left_by_attack(self.parts[attack], chain.from_iterable(parts))
 
     def rows(self) -> Iterator[Row]:
         sets = self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings)
@@ -175,6 +181,7 @@ class _Cell:
             "n_groups": self.index.count_groups(nonmembers),
             "images_fingerprint": self.index.fingerprint(members, nonmembers, calibration),
         }
+        base |= self.left(attack, nonmembers if task.attacked == "nonmembers" else members)
         if TPR in task.metrics:
             thresholded = base | {"metric": TPR, "n_calibration": self.index.count(calibration)}
             seed = seed_of(*(base[key] for key in SEEDED))

@@ -99,6 +99,12 @@ class Row(BaseModel):
     """images that the threshold came from; 0 where it came from none, or from the test non-members"""
     n_groups: int
     """independent units among the test non-members"""
+    psnr: float | None = None
+    """what the attack left of the images it acted on: the median PSNR in dB over the test images that it acted on, the
+    members or, for `attacked` nonmembers, those; None for clean images, where it was not measured, or where it left
+    more than half of the images as they were"""
+    ssim: float | None = None
+    """likewise the median SSIM"""
     seconds_per_image: float
     images_fingerprint: str
     """over exactly the images that the number stands on"""

@@ -2,6 +2,7 @@
 
 * `scores/**/*.parquet`: rows (image_id, sha256, score_name, score, seconds); the schema metadata under `b"iarbench"` is
   a JSON object that says whose scores they are, so that a part needs no file name to be understood;
+* `quality/**/*.parquet`: the same for what attacks did to images, psnr and ssim being the score names;
 * `images.parquet`: the index (image_id, sha256, source, split, group) of every image the run was asked to score.
 
 A score belongs to the bytes it was computed from: parts whose sha256 no longer matches the index do not count.
@@ -40,27 +41,68 @@ FACTS = ("main_score", "tells_siblings", "fitted")
 it gives), whether the detector reads more than what generators with one tokenizer share, and whether it learns from
 images of the benchmark."""
 
+QUALITY = "quality"
+"""Folder of the parts that say what attacks did to images."""
+
+MEASURES = ("psnr", "ssim")
+"""What they say: dB, infinite where nothing changed, and at most 1 (`iarbench.attacks.quality`)."""
+
 PART_COLUMNS = ("image_id", "sha256", "score_name", "score", "seconds")
+SIZE = "image_size"
+MEASURED_BY = ["image_id", "sha256", "attack", "attack_version", SIZE]
+"""What a measure belongs to."""
+
 ANEW = "delete it and repeat the `iarbench run` command, which writes it anew"
 INDEX_COLUMNS = ("image_id", "sha256", "source", "split", "group")
 
 
 def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
-    """All scores of the run, long: one row per image and score name, columns PART_COLUMNS + IDENTITY + FACTS.
+    """All scores of the run, long: one row per image and score name, columns PART_COLUMNS + IDENTITY + FACTS + MEASURES
+    (NaN where an image was not measured).
 
     `score` float64, higher = more likely made by the target; `seconds` float64 per image. The order is the files'.
     `parts`: the files to read, relative to `run`; without it every file there is. Raises UserError when there are none
     or one cannot be read.
     """
-    paths = [run / part for part in parts] if parts is not None else sorted((run / "scores").rglob("*.parquet"))
-    if not paths:
+    if parts is None:
+        every = (*(run / "scores").rglob("*.parquet"), *(run / QUALITY).rglob("*.parquet"))
+        parts = sorted(path.relative_to(run).as_posix() for path in every)
+    paths = {part: run / part for part in parts}
+    measured = [_read_measures(path) for part, path in paths.items() if part.startswith(f"{QUALITY}/")]
+    parts_read = [_read_part(path) for part, path in paths.items() if not part.startswith(f"{QUALITY}/")]
+    if not parts_read:
         raise UserError(f"no scores in {run}: give the folder that `iarbench run --out` wrote")
-    parts_read = [_read_part(path) for path in paths]
     # Joined before they become a data frame, which takes a hundred times as long as reading a small part.
     frame = pa.concat_tables([table for table, _ in parts_read]).to_pandas()
     lengths = [len(table) for table, _ in parts_read]
-    columns = (*IDENTITY, *FACTS)
-    return frame.assign(**{key: np.repeat([about[key] for _, about in parts_read], lengths) for key in columns})
+    columns = (*IDENTITY, *FACTS, SIZE)
+    frame = frame.assign(**{key: np.repeat([about[key] for _, about in parts_read], lengths) for key in columns})
+    return _with_measures(frame, measured).drop(columns=SIZE)
+
+
+def _with_measures(scores: pd.DataFrame, measured: Sequence[tuple[pa.Table, dict[str, Any]]]) -> pd.DataFrame:
+    if not measured:
+        return scores.assign(**dict.fromkeys(MEASURES, np.nan))
+    frame = pa.concat_tables([table for table, _ in measured]).to_pandas()
+    lengths = [len(table) for table, _ in measured]
+    frame = frame.assign(**{key: np.repeat([about[key] for _, about in measured], lengths) for key in MEASURED_BY[2:]})
+    # A folder read without a list of its parts may hold those of earlier runs.
+    frame = frame.drop_duplicates([*MEASURED_BY, "score_name"], keep="last")
+    for name in MEASURES:
+        one = frame[frame["score_name"] == name].rename(columns={"score": name})
+        scores = scores.merge(one[[*MEASURED_BY, name]], on=MEASURED_BY, how="left")
+    return scores
+
+
+def _read_measures(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    table = _read_table(path)
+    try:
+        about = json.loads((table.schema.metadata or {}).get(b"iarbench", b"{}"))
+    except ValueError:
+        about = {}
+    if missing := [key for key in MEASURED_BY[2:] if key not in about] + _lacking(table, PART_COLUMNS):
+        raise UserError(f"{path} does not say what an attack did to images: it lacks {', '.join(missing)}; {ANEW}")
+    return table.select(["image_id", "sha256", "score_name", "score"]).replace_schema_metadata(None), about
 
 
 def current(scores: pd.DataFrame, images: pd.DataFrame, task: str, targets: Sequence[str]) -> pd.DataFrame:
@@ -87,6 +129,7 @@ def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; {ANEW}")
     names = pc.unique(table.column("score_name")).to_pylist()
     main = about["detector"] if about["detector"] in names else next(iter(names), "")
+    about.setdefault(SIZE, 0)
     facts = {"main_score": main, "tells_siblings": bool(about.get("tells_siblings"))}
     facts["fitted"] = "gallery" in about.get("reads", ())
     return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about | facts

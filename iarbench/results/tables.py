@@ -22,7 +22,9 @@ DASH = "–"
 ROOM = 66
 """Of 100 columns, what target and attack leave to detectors side by side."""
 NUMBERS = 6
-"""Columns of numbers in a table with details; they come last."""
+"""Columns of numbers in a table with details; they come last, but for that of the PSNR."""
+PSNR = "PSNR"
+THRESHOLDS = {"members": "clean calibration", "nonmembers": "attacked calibration"}
 
 
 def render(rows: Sequence[Row], view: View | None = None) -> Group:
@@ -39,7 +41,9 @@ def render(rows: Sequence[Row], view: View | None = None) -> Group:
 def plain(rows: Sequence[Row], view: View | None = None) -> str:
     """One line per result, columns aligned with at least two spaces between; for pipes and logs. Reasons follow a #."""
     grid, _ = _grid(rows, view)
-    return "\n".join([*aligned(grid), *(f"# {DASH} {reason}" for reason in _reasons(lines_of(rows, view)))])
+    lines = lines_of(rows, view)
+    notes = [*_one_sided(lines), *(f"{DASH} {reason}" for reason in _reasons(lines))]
+    return "\n".join([*aligned(grid), *(f"# {note}" for note in notes)])
 
 
 def markdown(rows: Sequence[Row], view: View | None = None) -> str:
@@ -65,11 +69,11 @@ def _grid(rows: Sequence[Row], view: View | None) -> tuple[list[list[str]], int]
     detectors = _detectors(lines)
     if view.short and len(detectors) > 1:
         names = [f"{name} {_short_name(metric, rate)}" for name in detectors]
-        return [["target", "attack", *names], *_side_by_side(lines, detectors, metric)], 2
+        return [["target", "attack", *names, *_quality_head(lines)], *_side_by_side(lines, detectors, metric)], 2
     front = ["target", "against"] if view.all_sets else ["target"]
-    body = [[line.target, *([line.nonmember_set] if view.all_sets else []), *_cells(line)] for line in lines]
-    head = [*front, *_headers(rate)]
-    return [head, *body], len(head) - NUMBERS
+    body = [[line.target, *([line.nonmember_set] if view.all_sets else []), *_cells(line, lines)] for line in lines]
+    head = [*front, *_headers(rate, lines)]
+    return [head, *body], len(front) + len(_headers(rate)) - NUMBERS
 
 
 def _detectors(lines: Iterable[Line]) -> list[str]:
@@ -79,10 +83,20 @@ def _detectors(lines: Iterable[Line]) -> list[str]:
 def _side_by_side(lines: Sequence[Line], detectors: Sequence[str], metric: str) -> list[list[str]]:
     """A row per target and attack; a cell per detector."""
     found = {(line.target, line.attack, line.detector): line.main(metric) for line in lines}
+    quality = {(line.target, line.attack): _quality(line, lines) for line in lines}
     return [
-        [target, attack, *(with_interval(found.get((target, attack, name)), 0) for name in detectors)]
-        for target, attack in dict.fromkeys(key[:2] for key in found)
+        [*key, *(with_interval(found.get((*key, name)), 0) for name in detectors), *quality[key]] for key in quality
     ]
+
+
+def _quality_head(lines: Iterable[Line]) -> list[str]:
+    """The head of a column with what attacks left of the images, where that was measured."""
+    return [PSNR] if any(line.psnr is not None for line in lines) else []
+
+
+def _quality(line: Line, lines: Iterable[Line]) -> list[str]:
+    """The cell below `_quality_head`."""
+    return [DASH if line.psnr is None else f"{line.psnr:.1f}"] if _quality_head(lines) else []
 
 
 def _short_name(metric: str, rate: float | None) -> str:
@@ -112,12 +126,12 @@ def _how_to_read(rate: float | None) -> list[str]:
     ]
 
 
-def _headers(rate: float | None) -> list[str]:
+def _headers(rate: float | None, lines: Iterable[Line] = ()) -> list[str]:
     tpr = f"{_short_name(TPR, rate)} matched"
-    return ["detector", "encoder", "attack", tpr, "transfer", "oracle", "FPR", "AUROC", "ms"]
+    return ["detector", "encoder", "attack", tpr, "transfer", "oracle", "FPR", "AUROC", "ms", *_quality_head(lines)]
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: Line, lines: Iterable[Line]) -> list[str]:
     return [
         line.detector,
         line.encoder,
@@ -128,6 +142,7 @@ def _cells(line: Line) -> list[str]:
         _percent(line.matched.fpr_achieved if line.matched else None),
         DASH if line.auroc is None or line.auroc.value is None else f"{line.auroc.value:.3f}",
         f"{1000 * line.rows[0].seconds_per_image:.1f}",
+        *_quality(line, lines),
     ]
 
 
@@ -139,29 +154,31 @@ def _by_detector(lines: Sequence[Line], detectors: Sequence[str], metric: str) -
     """A column per detector, in as many tables as their width asks for."""
     cells = _side_by_side(lines, detectors, metric)
     widths = [max(len(name), *(len(row[2 + place]) for row in cells)) + 2 for place, name in enumerate(detectors)]
+    more = _quality_head(lines)
+    room = ROOM - sum(len(name) + 2 for name in more)
     tables: list[RenderableType] = []
     start = 0
     while start < len(detectors):
         end = start + 1
-        while end < len(detectors) and sum(widths[start : end + 1]) <= ROOM:
+        while end < len(detectors) and sum(widths[start : end + 1]) <= room:
             end += 1
-        chosen = [[*row[:2], *row[2 + start : 2 + end]] for row in cells]
-        tables += _table(["target", "attack", *detectors[start:end]], chosen, _title(lines), texts=2)
+        chosen = [[*row[:2], *row[2 + start : 2 + end], *row[2 + len(detectors) :]] for row in cells]
+        tables += _table(["target", "attack", *detectors[start:end], *more], chosen, _title(lines), texts=2)
         start = end
     return tables
 
 
 def _details(lines: Sequence[Line], rate: float | None, detectors: int) -> list[RenderableType]:
     """One table when there is one detector and set, else a table per target and set."""
-    headers = _headers(rate)
+    headers, texts = _headers(rate, lines), len(_headers(rate)) - NUMBERS
     if detectors == 1 and len({line.nonmember_set for line in lines}) == 1:
         title = f"{lines[0].detector}: {_title(lines)}"
-        rows = [[line.target, *_cells(line)[1:]] for line in lines]
-        return _table(["target", *headers[1:]], rows, title, len(headers) - NUMBERS)
+        rows = [[line.target, *_cells(line, lines)[1:]] for line in lines]
+        return _table(["target", *headers[1:]], rows, title, texts)
     tables: list[RenderableType] = []
     for _, block in groupby(lines, key=lambda line: (line.target, line.nonmember_set)):
         group = list(block)
-        tables += _table(headers, [_cells(line) for line in group], _title(group), len(headers) - NUMBERS)
+        tables += _table(headers, [_cells(line, lines) for line in group], _title(group), texts)
     return tables
 
 
@@ -203,11 +220,18 @@ def _range(numbers: Iterable[int]) -> str:
 
 
 def _notes(lines: Sequence[Line], notes: Sequence[str]) -> list[Text]:
-    all_rows = [row for line in lines for row in line.rows]
-    sides = {row.attacked for row in all_rows if row.attack != CLEAN} - {"both"}
-    one_sided = [f"Attacks act on {side} only." for side in sorted(sides)]
+    one_sided = _one_sided(lines)
+    if _quality_head(lines):
+        one_sided.append("PSNR: what the attack leaves of the images it acts on, median in dB; rows hold SSIM too.")
     reasons = [f"{DASH} {reason}" for reason in _reasons(lines)]
     return [Text(note, style="dim") for note in (*notes, *one_sided, *reasons)]
+
+
+def _one_sided(lines: Iterable[Line]) -> list[str]:
+    """Whose images are attacked, where it is not everybody's."""
+    rows = (row for line in lines for row in line.rows if row.attack != CLEAN)
+    sides = {row.attacked for row in rows} - {"both"}
+    return [f"Attacks act on {side} only; thresholds come from {THRESHOLDS[side]} images." for side in sorted(sides)]
 
 
 def _reasons(lines: Iterable[Line]) -> list[str]:

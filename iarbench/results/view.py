@@ -51,6 +51,11 @@ class Line:
     def rows(self) -> list[Row]:
         return [row for row in (self.matched, self.transfer, self.oracle, self.auroc) if row]
 
+    @property
+    def psnr(self) -> float | None:
+        """What the attack left of the images, in dB; None for clean ones."""
+        return self.rows[0].psnr
+
     def main(self, metric: str) -> Row | None:
         """The row of a metric, at the matched threshold where it has one."""
         return self.auroc if metric == AUROC else self.matched
