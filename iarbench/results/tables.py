@@ -24,7 +24,10 @@ ROOM = 66
 NUMBERS = 6
 """Columns of numbers in a table with details; they come last, but for that of the PSNR."""
 PSNR = "PSNR"
-THRESHOLDS = {"members": "clean calibration", "nonmembers": "attacked calibration"}
+ONE_SIDED = {
+    "members": "Attacks act on members only; thresholds come from clean calibration images.",
+    "nonmembers": "Attacks act on non-members only; thresholds come from attacked calibration images.",
+}
 
 
 def render(rows: Sequence[Row], view: View | None = None) -> Group:
@@ -231,7 +234,7 @@ def _one_sided(lines: Iterable[Line]) -> list[str]:
     """Whose images are attacked, where it is not everybody's."""
     rows = (row for line in lines for row in line.rows if row.attack != CLEAN)
     sides = {row.attacked for row in rows} - {"both"}
-    return [f"Attacks act on {side} only; thresholds come from {THRESHOLDS[side]} images." for side in sorted(sides)]
+    return [ONE_SIDED[side] for side in sorted(sides)]
 
 
 def _reasons(lines: Iterable[Line]) -> list[str]:

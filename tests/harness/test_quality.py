@@ -47,7 +47,7 @@ def test_rows_say_what_the_attack_left_of_the_images_it_acted_on(toy_family: Toy
     spoofed = rows_of(toy_family, tmp_path / "spoofed", "--attacked", "non-members")
     ((measured),) = {(row.psnr, row.ssim) for row in spoofed if row.attack == "jpeg50" and row.nonmember_set == "noise"}
     assert measured == pytest.approx(expected(toy_family, "noise", "jpeg50"), abs=1e-4)
-    assert "# Attacks act on nonmembers only; thresholds come from attacked calibration images." in plain(spoofed)
+    assert "# Attacks act on non-members only; thresholds come from attacked calibration images." in plain(spoofed)
 
 
 def test_measures_are_stored_once_and_made_anew_when_they_are_lost(toy_family: Toys, tmp_path: Path) -> None:
@@ -66,3 +66,14 @@ def test_measures_are_stored_once_and_made_anew_when_they_are_lost(toy_family: T
     assert frame[frame["attack"] == "none"]["psnr"].isna().all()
     of_members = frame["image_id"].str.startswith("toy-a") & frame["image_id"].str.contains("test")
     assert frame[(frame["attack"] == "jpeg50") & of_members]["psnr"].notna().all()
+
+
+def test_plot_draws_what_there_is(toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    rows_of(toy_family, out, "--attack", "none,jpeg90,jpeg30")
+    assert main(["plot", str(out), "--out", str(tmp_path / "figures")]) == 0
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"detection.csv", "strength.png", "quality.png"}
+    rows_of(toy_family, out, "--attack", "none")
+    assert main(["plot", str(out)]) == 0
+    assert [path.name for path in (out / "plots").iterdir()] == ["detection.csv"]
+    assert "no attack was run at two strengths or more" in capsys.readouterr().err

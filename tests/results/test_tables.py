@@ -123,7 +123,9 @@ def test_markdown(rows: list[Row], several: list[Row]) -> None:
 
 
 def test_one_sided_attacks_are_said(rows: list[Row]) -> None:
-    assert "Attacks act on members only." in terminal(renamed(rows, attacked="members"))
+    said = "Attacks act on members only; thresholds come from clean calibration images."
+    assert said in terminal(renamed(rows, attacked="members"))
+    assert f"# {said}" in plain(renamed(rows, attacked="members"))
     assert "Attacks act on" not in terminal(rows)
 
 
