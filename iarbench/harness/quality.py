@@ -21,10 +21,10 @@ from iarbench.harness.load import prepare, slabs
 from iarbench.harness.plan import Job, Plan
 from iarbench.harness.store import Part, is_stored, safe, write_part
 from iarbench.images.image_set import ImageSet
+from iarbench.images.preparation import Preparation
 from iarbench.progress import Progress
 from iarbench.results.rows import CLEAN
 from iarbench.results.scores import QUALITY
-from iarbench.specs import Preprocessing
 
 VERSION = 1
 """Raise it when a measure could change."""
@@ -86,20 +86,20 @@ def unmeasured(plan: Plan, root: Path) -> list[Measure]:
 def measure(todo: Sequence[Measure], plan: Plan, root: Path, progress: TextIO | None) -> None:
     """Measure and store; several parts at once, since filters and codecs let other threads work."""
     total = sum(len(one.part.chunk.image_ids) for one in todo)
-    treatment = plan.task.spec.preprocessing
+    treatment = plan.task.spec.preparation
     with Progress("measuring attacks", total, stream=progress) as bar, ThreadPoolExecutor(_threads()) as pool:
         for one in pool.map(lambda one: _store(one, plan.images, root, treatment), todo):
             bar.advance(len(one.part.chunk.image_ids))
 
 
-def _store(one: Measure, images: ImageSet, root: Path, treatment: Preprocessing) -> Measure:
+def _store(one: Measure, images: ImageSet, root: Path, treatment: Preparation) -> Measure:
     pairs = list(_measured(one, images, treatment))
     scores = {"psnr": [pair[0] for pair in pairs], "ssim": [pair[1] for pair in pairs]}
     write_part(root, one.part, scores, [0.0] * len(pairs), "cpu")
     return one
 
 
-def _measured(one: Measure, images: ImageSet, treatment: Preprocessing) -> Iterator[tuple[float, float]]:
+def _measured(one: Measure, images: ImageSet, treatment: Preparation) -> Iterator[tuple[float, float]]:
     ids = one.part.chunk.image_ids
     clean, attacked = (slabs(ids, name, one.image_size, treatment) for name in (CLEAN, one.attack))
     for before, after in zip(clean, attacked, strict=True):
