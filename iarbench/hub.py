@@ -50,6 +50,14 @@ def fetch_file(repo: str, file: str, revision: str | None = None) -> Path:
         raise HubError(f"{repo}/{file}", reason_of(error, repo, revision, repo)) from None
 
 
+def cached_file(repo: str, file: str, revision: str | None = None) -> Path | None:
+    """The local path of one file of a model repository if it was downloaded before, None if not; asks nobody."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
 def fetch_folder(repo: str, patterns: Sequence[str], revision: str | None = None) -> Path:
     """The local folder with the files of a model repository whose names match one of `patterns`.
 

@@ -34,6 +34,25 @@ class First(BaseModel):
     """of each other generator"""
 
 
+GENERATED = "generated"
+"""The key of `sets` that stands for every generator of the task."""
+
+
+class SetRecipe(BaseModel):
+    """How one source of the image set is made, for whoever lacks it: `iarbench run --dry-run` says so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """split -> how many images"""
+    command: str = ""
+    """with {source}, {split}, {count}, {skip} (images of the splits before), {images} (the task's) and {out} in it"""
+    page: str = ""
+    """where to get what the command needs"""
+    kilobytes: Annotated[float, Field(gt=0)] | None = None
+    """of one image, about; None: of the generator's own size, without loss"""
+
+
 class TaskSpec(BaseModel):
     """One question to detectors: whose images, against which others, after which attacks."""
 
@@ -51,6 +70,8 @@ class TaskSpec(BaseModel):
     """generators under test; each one's images are also non-members for the others"""
     images: str
     """a packaged image set, a path, or hf:owner/name@revision"""
+    sets: dict[str, SetRecipe] = {}
+    """source -> how its part of `images` is made; `generated` stands for every generator"""
     member_split: str = "test"
     nonmember_split: str = "test"
     calibration_split: str = "calibration"
@@ -98,6 +119,15 @@ class TaskSpec(BaseModel):
             for other in ("member_split", "nonmember_split", "calibration_split"):
                 if one != other and getattr(self, one) == getattr(self, other):
                     raise ValueError(f"{one} and {other} are both {getattr(self, one)!r}; give each its own images")
+        return self
+
+    @model_validator(mode="after")
+    def _sets_can_be_made(self) -> Self:
+        for source, recipe in self.sets.items():
+            try:
+                recipe.command.format_map(dict.fromkeys(("source", "split", "count", "skip", "images", "out"), ""))
+            except (KeyError, ValueError, IndexError) as error:
+                raise ValueError(f"sets: the command of {source} cannot be filled in ({error})") from None
         return self
 
     @model_validator(mode="after")

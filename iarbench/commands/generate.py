@@ -27,7 +27,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
     parser.add_argument("--count", type=options.positive, required=True, help="how many images")
     parser.add_argument("--out", type=Path, required=True, help="folder for the image set; must not hold one yet")
-    parser.add_argument("--prompts", type=Path, help="text file, one prompt a line; default: class names in turn")
+    parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, or an image set with captions")
     parser.add_argument("--split", default="test", help="name of the split; another split, other images")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other images")
     parser.add_argument("--sampling", default="default", help="named sampling settings of the generator")
@@ -81,9 +81,24 @@ def _conditions(args: argparse.Namespace, variant: Variant) -> Sequence[int] | S
         return variant.every_condition
     if variant.conditions != "text":
         raise UserError(f"{variant.name} takes class numbers, not prompts: leave out --prompts")
-    if not args.prompts.is_file():
-        raise UserError(f"--prompts {args.prompts}: there is no such file; give one prompt a line")
-    prompts = [line.strip() for line in args.prompts.read_text().splitlines() if line.strip()]
+    lines = _captions(args.prompts) if args.prompts.is_dir() else _lines(args.prompts)
+    prompts = [line.strip() for line in lines if line.strip()]
     if not prompts:
         raise UserError(f"{args.prompts} holds no prompt: write one per line")
     return prompts
+
+
+def _captions(images: Path) -> list[str]:
+    """The conditions of an image set, such as COCO's captions."""
+    from iarbench.images.image_set import ImageSet
+
+    return [str(condition) for condition in ImageSet.open(images).index()["condition"]]
+
+
+def _lines(file: Path) -> list[str]:
+    from iarbench.errors import UserError
+    from iarbench.specs import read_text
+
+    if not file.is_file():
+        raise UserError(f"--prompts {file}: there is no such file; give one prompt a line")
+    return read_text(file).splitlines()

@@ -80,12 +80,15 @@ def _add_own_images(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Plan, run, print."""
+    from iarbench.commands.run_lacking import show_lacking
     from iarbench.harness.codec_control import control_line
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import prepare, run
 
     engine, settings = launch(args), options.settings(args)
     task, notes = _task(args)
+    if args.dry_run and (status := show_lacking(task, settings.weights_dir, args.json)):
+        return status
     plan = prepare(task, settings, notes, hashed=engine is None)
     out = args.out or Path("runs") / task.spec.name
     for note in plan.notes:

@@ -76,12 +76,24 @@ def prepare(task: Task, settings: Settings, notes: Iterable[str] = (), *, hashed
     """
     for name in task.spec.targets:
         variants.get(name)  # a name that nobody knows is not a set that is missing
-    images = ImageSet.open(images_path(task.spec.images))
+    images = _open(task)
     task, suites = with_suites(task)
     task, listed = with_all(task, set(images.index()["split"]))
     fitted, missing = leave_out_missing(task, images, settings.limit)
     plan = make_plan(fitted, images, task.spec.images, settings, hashed=hashed)
     return replace(plan, notes=(*notes, *suites, *listed, *missing, *plan.notes))
+
+
+def _open(task: Task) -> ImageSet:
+    """The task's images. Raises UserError, with the way to have them where the task knows it."""
+    try:
+        return ImageSet.open(images_path(task.spec.images))
+    except UserError as error:
+        if not task.spec.sets:
+            raise
+        raise UserError(
+            f"{error}; `iarbench run --task {task.spec.name} --dry-run` says how its images are made"
+        ) from None
 
 
 def run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iarbench.errors import UserError
 from iarbench.files import sha256_file
-from iarbench.hub import HubError, fetch_file, stored_digest
+from iarbench.hub import HubError, cached_file, fetch_file, stored_digest
 from iarbench.models.variants import ORIGINAL, Variant, WeightFile, encoder_names
 
 
@@ -19,18 +19,36 @@ def locate(variant: Variant, part: str, weights_dir: Path | None = None) -> Path
     YAML, then in the Hugging Face cache, and downloads last (resumed and verified by huggingface_hub;
     HF_HUB_OFFLINE=1 forbids it). Raises UserError in one line when that fails.
     """
-    if weights_dir is not None and (own := weights_dir / f"{variant.name}-{part}.safetensors").is_file():
+    if own := _given(variant, part, weights_dir):
         return own
     if part not in variant.files:
         raise UserError(f"{variant.name} has no {part} weights; it has: {', '.join(sorted(variant.files))}")
     file = variant.files[part]
-    if weights_dir is not None and (weights_dir / file.name).is_file():
-        return weights_dir / file.name
     if file.path is not None:
         return _beside(variant, file)
     if file.repo is None:
         raise UserError(_how(variant, file, f"is on no hub: download it from {file.url}"))
     return _from_hub(variant, file)
+
+
+def find(variant: Variant, part: str, weights_dir: Path | None = None) -> Path | None:
+    """Where `locate` would find this part without a download; None where it would need one or fail."""
+    file = variant.files.get(part)
+    if (own := _given(variant, part, weights_dir)) or file is None:
+        return own
+    if file.path is not None:
+        return variant.folder / file.path if (variant.folder / file.path).is_file() else None
+    if file.repo is None or file.file is None:
+        return None
+    return cached_file(file.repo, file.file, file.revision)
+
+
+def _given(variant: Variant, part: str, weights_dir: Path | None) -> Path | None:
+    """The part in ``weights_dir``, under the name that `iarbench finetune` gives or under the released one."""
+    if weights_dir is None:
+        return None
+    names = [f"{variant.name}-{part}.safetensors"] + ([variant.files[part].name] if part in variant.files else [])
+    return next((weights_dir / name for name in names if (weights_dir / name).is_file()), None)
 
 
 def encoders(variant: Variant, weights_dir: Path | None = None) -> tuple[str, ...]:
