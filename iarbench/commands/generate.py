@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+from iarbench.commands.launch_options import add_launch, launch
 
 if TYPE_CHECKING:
     from iarbench.models.variants import Variant
 
 EXAMPLES = """  iarbench generate --generator llamagen-mini --count 300 --grid llamagen.png --out sets/llamagen
+  iarbench generate --generator var-mini --count 50000 --launch local --out sets/var-50k     a process a GPU, or a core
   iarbench generate --generator var-mini --count 5000 --split train --out sets/var-train
   iarbench generate --generator var-d16 --sampling release --weights ~/weights --device cuda --count 1000 --out sets/d16
+Re-run the same command to resume at the shard where it stopped.
 An image depends on its id (generator/split/number) and --seed alone, never on the batch. The minis are sampled in
 float64: their images are the same on any machine. Larger models' may differ by a grey level between processors.
 """
@@ -34,37 +39,42 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--container", choices=["webp", "png"], default="webp", help="lossless file format")
     parser.add_argument("--batch-size", type=options.positive, default=50)
     parser.add_argument("--grid", type=Path, metavar="FILE", help="also draw the first 64 images as one picture")
+    help = "images of a shard, the most that a kill can cost; default: 1000"
+    parser.add_argument("--shard", type=options.positive, default=1000, metavar="N", help=help)
     options.add_device(parser)
     options.add_weights(parser)
+    add_launch(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Sample and write."""
-    from iarbench.device import enough_memory, resolve_device
+    """Sample what is missing, and give the set its name."""
+    from iarbench import __version__
+    from iarbench.harness.launch.set_work import finish_set, make_shards, order_for, shards
     from iarbench.images.contact_sheet import contact_sheet
-    from iarbench.images.image_set import ImageSet
     from iarbench.models import variants
-    from iarbench.models.loading import load_sampler
-    from iarbench.models.sample_images import make_records
+    from iarbench.models.weights import weights_hash
 
-    device, weights = resolve_device(args.device), options.weights_folder(args)
+    engine, weights = launch(args), options.weights_folder(args)
+    options.check_device_here(args)
     variant = variants.get(args.generator)
-    conditions = _conditions(args, variant)
-    generator = load_sampler(args.generator, device, weights, args.sampling)
-    records = make_records(
-        generator,
-        args.generator,
-        args.split,
-        args.count,
-        conditions,
-        args.seed,
-        args.container,
-        args.batch_size,
-        variant.image_licence,
-    )
-    size = args.batch_size
-    with enough_memory(f"for batches of {size}; repeat with --batch-size {size // 4 or 1}"):
-        images = ImageSet.write(records, args.out)
+    asked = {
+        "generator": args.generator,
+        "weights": weights_hash(variant, "original", weights, transformer=True),
+        "split": args.split,
+        "count": args.count,
+        "seed": args.seed,
+        "sampling": args.sampling,
+        "conditions": list(_conditions(args, variant)),
+        "container": args.container,
+        "shard": args.shard,
+    }
+    how = {"device": args.device, "batch_size": args.batch_size, "weights": weights and str(weights)}
+    command = shlex.join(["iarbench", *sys.argv[1:]])
+    order = order_for(args.out, "generate", asked, how, command)
+    label = f"generate {args.generator}/{args.split}"
+    make_shards(order, shards(args.count, args.shard), engine, args.device, sys.stderr, label)
+    settings = {"settings": variant.sampling.get(args.sampling), "iarbench": __version__}
+    images = finish_set(order, args.out, "generation.json", asked | settings)
     if args.grid:
         first = next(images.iterate(batch_size=64))
         contact_sheet([record.pil() for record in first], columns=8).save(args.grid)

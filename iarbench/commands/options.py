@@ -93,8 +93,7 @@ def settings(args: argparse.Namespace) -> Settings:
     """What the options of `add_compute`, and --workers, --limit and --compile where a command has them, say."""
     from iarbench.harness.plan import Settings
 
-    if getattr(args, "launch", None) in (None, "local"):  # else it is there that the device has to be
-        check_device(args.device)
+    check_device_here(args)
     return Settings(
         device=args.device,
         precision=args.precision,
@@ -104,6 +103,12 @@ def settings(args: argparse.Namespace) -> Settings:
         limit=getattr(args, "limit", None),
         compile=getattr(args, "compile", False),
     )
+
+
+def check_device_here(args: argparse.Namespace) -> None:
+    """Raise UserError when --device is not there; where another machine computes, that is not known here."""
+    if getattr(args, "launch", None) in (None, "local"):
+        check_device(args.device)
 
 
 def names(values: Sequence[str] | None) -> list[str]:

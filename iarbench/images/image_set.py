@@ -116,6 +116,10 @@ class ImageSet:
                 keep &= np.fromiter((value in wanted for value in self._column(column)), dtype=bool, count=len(self))
         return ImageSet(self._files, self._table, self._where, self._rows[keep], self._hashed)
 
+    def slice(self, start: int, count: int) -> ImageSet:
+        """A view of `count` rows from row `start` on; fewer where it ends before."""
+        return ImageSet(self._files, self._table, self._where, self._rows[start : start + count], self._hashed)
+
     def iterate(self, batch_size: int = 64) -> Iterator[list[ImageRecord]]:
         """All records in order, in lists of `batch_size` (the last may be shorter), one row group in memory.
 

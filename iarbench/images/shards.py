@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
-from iarbench.files import scratch_folder
+from iarbench.files import scratch_folder, write_atomically
 
 if TYPE_CHECKING:
     from iarbench.images.record import ImageRecord
@@ -92,6 +92,25 @@ def write_shards(records: Iterable[ImageRecord], out: Path, shard_rows: int) -> 
         raise UserError(f"{out}: cannot write the image set ({error.strerror or error})") from error
 
 
+def write_shard(records: Iterable[ImageRecord], path: Path) -> int:
+    """Write the records, in their order, as one file of an image set, all or nothing; how many there are.
+
+    Raises:
+        UserError: an image id occurs twice, or a column that may not be empty is.
+    """
+    rows = 0
+
+    def write(file: IO[bytes]) -> None:
+        nonlocal rows
+        with _writer(file) as writer:
+            for group in _row_groups(_sound(records), ROW_GROUP):
+                writer.write_table(_table(group))
+                rows += len(group)
+
+    write_atomically(path, write)
+    return rows
+
+
 def require_free(out: Path) -> None:
     """Raise UserError when `out` already holds something."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -105,9 +124,7 @@ def _write_all(records: Iterable[ImageRecord], folder: Path, shard_rows: int) ->
         for group in _row_groups(_sound(records), shard_rows):
             if writer is None:
                 path = folder / f"part-{shards:05}.parquet"
-                # Images are compressed already, and statistics of them would be copies of whole files.
-                repeated = [*_TEXT, *_ORIGIN, "treatment"]
-                writer = pq.ParquetWriter(path, schema(), use_dictionary=repeated, write_statistics=list(_TEXT))
+                writer = _writer(path)
                 shards += 1
             writer.write_table(_table(group))
             rows += len(group)
@@ -118,6 +135,12 @@ def _write_all(records: Iterable[ImageRecord], folder: Path, shard_rows: int) ->
         if writer is not None:
             _close(writer, path)
     return rows
+
+
+def _writer(file: Path | IO[bytes]) -> pq.ParquetWriter:
+    # Images are compressed already, and statistics of them would be copies of whole files.
+    repeated = [*_TEXT, *_ORIGIN, "treatment"]
+    return pq.ParquetWriter(file, schema(), use_dictionary=repeated, write_statistics=list(_TEXT))
 
 
 def _sound(records: Iterable[ImageRecord]) -> Iterator[ImageRecord]:

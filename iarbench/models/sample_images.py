@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from PIL import Image
@@ -35,18 +35,22 @@ def make_records(
     container: Lossless = "webp",
     batch: int = 50,
     licence: str | None = None,
+    start: int = 0,
+    advance: Callable[[int], object] | None = None,
 ) -> Iterator[ImageRecord]:
     """``count`` images of ``generator`` as records of ``split``, lossless in ``container``.
 
     ``conditions``, class numbers or prompts, are used in turn, so that any prefix of a set is as balanced as it can be.
 
-    ``licence``: of the images, for their rows.
+    ``licence``: of the images, for their rows. ``start``: the number of the first one. ``advance``: is told how many
+    more are made, in place of a line of progress.
 
     Each image depends on its id and ``base_seed`` alone: asking for more images leaves the first ones as they are.
     """
-    progress, device = Progress(f"generate {name}/{split}", count), next(generator.transformer.parameters()).device
-    for first in range(0, count, batch):
-        indices = range(first, min(first + batch, count))
+    advance = advance or Progress(f"generate {name}/{split}", count).advance
+    device = next(generator.transformer.parameters()).device
+    for first in range(start, start + count, batch):
+        indices = range(first, min(first + batch, start + count))
         names = [image_name(name, split, i) for i in indices]
         seeds = [seed_of(n, base_seed) for n in names]
         chosen = [conditions[i % len(conditions)] for i in indices]
@@ -65,4 +69,4 @@ def make_records(
                 tokens=tokens,
                 licence=licence,
             )
-        progress.show(indices[-1] + 1)
+        advance(len(indices))

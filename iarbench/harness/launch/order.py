@@ -22,6 +22,8 @@ from iarbench.errors import UserError
 from iarbench.files import write_atomically, write_text
 
 FOLDER = "work"
+FIELDS = ("kind", "asked", "how", "directory", "environment", "command")
+"""Of order.json, in the order of `Order`."""
 PASSED_ON = ("IARBENCH_GENERATORS", "IARBENCH_CACHE", "HF_HOME", "HF_HUB_OFFLINE")
 """Environment variables that change what names stand for; processes elsewhere get them too. None holds a secret."""
 
@@ -45,17 +47,19 @@ class Order:
     kind: str
     """Of `iarbench.harness.launch.worker.KINDS`."""
     asked: Mapping[str, Any]
-    """Whatever that kind needs, as JSON has it."""
+    """What the outcome follows from, as JSON has it."""
+    how: Mapping[str, Any]
+    """What changes no more than its time and rounding, such as the device."""
     directory: str
     """Where relative paths begin."""
     environment: Mapping[str, str]
     command: str
 
     @classmethod
-    def here(cls, place: Path, kind: str, asked: Mapping[str, Any], command: str) -> Order:
+    def here(cls, place: Path, kind: str, asked: Mapping[str, Any], how: Mapping[str, Any], command: str) -> Order:
         """An order by this process."""
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        return cls(place.resolve(), kind, asked, os.getcwd(), environment, command)
+        return cls(place.resolve(), kind, asked, how, os.getcwd(), environment, command)
 
     @property
     def folder(self) -> Path:
@@ -65,7 +69,7 @@ class Order:
 
     def write(self, parts: Iterable[WorkPart]) -> None:
         """Write order.json and the list of parts."""
-        fields = {name: getattr(self, name) for name in ("kind", "asked", "directory", "environment", "command")}
+        fields = {name: getattr(self, name) for name in FIELDS}
         text = json.dumps({**fields, "began": time.time(), "iarbench": __version__}, indent=1)
         lines = ("\t".join((part.key, str(part.images), *part.files)) + "\n" for part in parts)
         write_atomically(self.folder / "parts.tsv", lambda file: file.writelines(line.encode() for line in lines))
@@ -82,7 +86,7 @@ def read_order(folder: Path) -> Order:
     """The order in a folder. Raises UserError when it cannot be read, or is another version's."""
     try:
         found = json.loads((folder / "order.json").read_text(encoding="utf-8"))
-        fields = [found[name] for name in ("kind", "asked", "directory", "environment", "command")]
+        fields = [found[name] for name in FIELDS]
         version = found["iarbench"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / 'order.json'} cannot be read ({error}); repeat the command") from None

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from iarbench.content import images_path
 from iarbench.errors import UserError
@@ -23,7 +23,11 @@ from iarbench.task import Task
 
 def order_of(plan: Plan, root: Path, settings: Settings, command: str) -> Order:
     """The order to score what a plan lacks below `root`."""
-    return Order.here(root, "run", {"task": plan.task.record().model_dump(mode="json")} | _told(settings), command)
+    told = asdict(settings)
+    identity = {name: told.pop(name) for name in ("precision", "limit")}
+    told["weights_dir"] = settings.weights_dir and str(settings.weights_dir)
+    asked = {"task": plan.task.record().model_dump(mode="json"), "settings": identity}
+    return Order.here(root, "run", asked, told, command)
 
 
 def score_elsewhere(
@@ -57,10 +61,10 @@ def open_work(order: Order, device: str | None, note: Callable[[str], None]) -> 
     """The order of `order_of` in a process."""
     from iarbench.harness.execute import decide
 
-    asked = dict(order.asked)
-    task = Task.restore(TaskRecord.model_validate(asked["task"]))
-    settings = _settings(asked["settings"])
-    settings = decide(replace(settings, device=device or settings.device))
+    task = Task.restore(TaskRecord.model_validate(order.asked["task"]))
+    settings = Settings(**order.asked["settings"], **order.how)
+    folder = settings.weights_dir and Path(settings.weights_dir)
+    settings = decide(replace(settings, weights_dir=folder, device=device or settings.device))
     images = ImageSet.open(images_path(task.spec.images))
     plan = with_learnt(make_plan(task, images, task.spec.images, settings, hashed=False), order.place)
     return _Scoring(plan, order.place, settings, note)
@@ -102,13 +106,3 @@ class _Scoring(Work):
 def _key(job: Job) -> str:
     keys = "\n".join(cell.part.key for cell in job.cells)
     return hashlib.sha256(keys.encode()).hexdigest()[:24]
-
-
-def _told(settings: Settings) -> dict[str, Any]:
-    folder = settings.weights_dir
-    return {"settings": asdict(replace(settings, weights_dir=None)) | {"weights_dir": folder and str(folder)}}
-
-
-def _settings(told: dict[str, Any]) -> Settings:
-    folder = told["weights_dir"]
-    return Settings(**{**told, "weights_dir": folder and Path(folder)})

@@ -16,6 +16,8 @@ from iarbench.harness.launch.order import Order, read_order
 
 KINDS = {
     "run": "iarbench.harness.launch.run_work:open_work",
+    "generate": "iarbench.harness.launch.generate_work:open_work",
+    "attack": "iarbench.harness.launch.attack_work:open_work",
 }
 """Kind of an order -> what opens it in a process."""
 
@@ -26,12 +28,12 @@ NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 class Work(ABC):
     """An order opened: models loaded, images at hand."""
 
+    advance: Callable[[int], object] = staticmethod(lambda images: None)
+    """Is told how many more images of a part are done, for a line of progress."""
+
     @abstractmethod
     def do(self, key: str) -> None:
         """Do one part, unless it is there. Raises whatever went wrong; UserError where that is one line."""
-
-    def expect(self, keys: Sequence[str]) -> None:  # noqa: B027 - most kinds need not know
-        """Told before a group of parts is begun."""
 
 
 Opener = Callable[[Order, str | None, Callable[[str], None]], Work]
@@ -51,10 +53,8 @@ class Worker:
         os.environ.update(self.order.environment)
         os.chdir(self.order.directory)
         self.journal = Journal(folder)
-        module, _, name = KINDS[self.order.kind].partition(":")
-        opener: Opener = getattr(importlib.import_module(module), name)
         try:
-            self.work = opener(self.order, device, self.journal.note)
+            self.work = open_here(self.order, device, self.journal.note)
         except Exception as error:
             self.journal.stop(one_line(error))
             raise
@@ -65,7 +65,6 @@ class Worker:
         Raises:
             OSError: nothing can be written any more.
         """
-        self.work.expect(keys)
         for key in keys:
             self.journal.begin(key)
             try:
@@ -81,6 +80,13 @@ class Worker:
     def close(self) -> None:
         """Say that this process ends."""
         self.journal.__exit__()
+
+
+def open_here(order: Order, device: str | None, note: Callable[[str], None]) -> Work:
+    """An order opened in this process. Raises whatever goes wrong."""
+    module, _, name = KINDS[order.kind].partition(":")
+    opener: Opener = getattr(importlib.import_module(module), name)
+    return opener(order, device, note)
 
 
 def one_line(error: BaseException) -> str:
