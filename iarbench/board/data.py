@@ -6,7 +6,8 @@ The script formats no number: every text on the page was made here, from the row
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from iarbench.board.command_line import single
@@ -21,6 +22,9 @@ Json = dict[str, Any]
 Cell = list[Any]
 """[text, number to sort by and to draw, low, high]; numbers are None where there are none, fractions are in percent"""
 
+QUALITY = ("PSNR", "SSIM")
+"""Columns of what an attack left of the images, where that was measured."""
+
 SETS = {POOLED: "all non-members, pooled", "mirrored": "the target's own images, mirrored"}
 """Non-member sets by what they are, where the name does not say it."""
 
@@ -30,19 +34,21 @@ def page_of(detector: str) -> str:
     return f"detectors/{''.join(sign if sign.isalnum() or sign in '-_' else '-' for sign in detector)}.html"
 
 
-def group_data(group: Group, quality: Mapping[str, tuple[float, float]]) -> Json:
-    """Everything about a group. `quality`: attack -> mean PSNR in dB and mean SSIM of attacked images, where known.
+def group_data(group: Group) -> Json:
+    """Everything about a group.
 
     Lines are [entry, target, attack, set, rate, cells, comparable, reason or ""], the first five as places in the lists
-    of names; `cells` go with `columns`. `ranking` has, by "attack/set/rate", [entry, rank or None, mean, worst, its
-    target or None, a cell per family].
+    of names; `cells` go with `columns`. `ranking` has, by "attack/set/rate", [entry, rank or None, worst, its target or
+    None, over all targets, a list of those per family], where "over all targets" and those per family are the cells
+    [mean, ms, PSNR, SSIM].
     """
     spots = {entry.key: place for place, entry in enumerate(group.entries)}
     by_family = families(group.targets)
     rates = group.rates or (None,)
+    knows_quality = any(_left(line)[0] is not None for line in group.lines)
     return {
         "id": group.id,
-        "title": f"{group.task}, version {group.version}",
+        "title": group.title,
         "task": group.task,
         "kind": "provenance",
         "about": _about(group),
@@ -58,18 +64,14 @@ def group_data(group: Group, quality: Mapping[str, tuple[float, float]]) -> Json
             {"name": name, "attacks": [group.attacks.index(a) for a in found]}
             for name, found in curves(group.attacks).items()
         ],
-        "quality": {
-            name: [number(quality[name][0], 1), number(quality[name][1], 3)]
-            for name in group.attacks
-            if name in quality
-        },
-        "columns": [*THRESHOLDS, "FPR", "AUROC", "ms"],
+        "quality": knows_quality,
+        "columns": [*THRESHOLDS, "FPR", "AUROC", "ms", *(QUALITY if knows_quality else ())],
         "entries": [_entry(group, entry) for entry in group.entries],
         "lines": [
             [
                 spots[line.entry], group.targets.index(line.target), group.attacks.index(line.attack),
-                group.sets.index(line.nonmember_set), rates.index(line.rate), _cells(line), line.comparable,
-                _reason(line),
+                group.sets.index(line.nonmember_set), rates.index(line.rate), _cells(line, knows_quality),
+                line.comparable, _reason(line),
             ]
             for line in group.lines
         ],
@@ -121,14 +123,28 @@ def _entry(group: Group, entry: Entry) -> Json:
     }
 
 
-def _cells(line: Line) -> list[Cell]:
-    seconds = next(iter(line.rows.values())).seconds_per_image
+def _cells(line: Line, knows_quality: bool) -> list[Cell]:
     return [
         *(cell_of(line.rows.get(kind)) for kind in THRESHOLDS),
         _achieved(line.rows.get("matched")),
         cell_of(line.rows.get(AUROC)),
-        number(1000 * seconds, 1),
+        number(1000 * _any(line).seconds_per_image, 1),
+        *(_quality(*_left(line)) if knows_quality else ()),
     ]
+
+
+def _any(line: Line) -> Row:
+    return next(iter(line.rows.values()))
+
+
+def _left(line: Line) -> tuple[float | None, float | None]:
+    """PSNR in dB and SSIM of what the attack left of the images."""
+    row = _any(line)
+    return getattr(row, "psnr", None), getattr(row, "ssim", None)
+
+
+def _quality(psnr: float | None, ssim: float | None) -> list[Cell]:
+    return [number(psnr, 1), number(ssim, 3)]
 
 
 def _achieved(row: Row | None) -> Cell:
@@ -148,15 +164,30 @@ def _ranked(place: Place, spots: Mapping[Any, int], group: Group, by_family: Map
     return [
         spots[place.entry.key],
         place.rank,
-        mean_of(place.mean, group.metric),
         cell_of(worst, 0),
         place.worst,
-        [_family(place, targets, group.metric) for targets in by_family.values()],
+        _means(place, group.targets, group.metric),
+        [_means(place, targets, group.metric) for targets in by_family.values()],
     ]
 
 
-def _family(place: Place, targets: list[str], metric: str) -> Cell:
-    """With its interval where it is one model."""
+def _means(place: Place, targets: Sequence[str], metric: str) -> list[Cell]:
+    """Over some targets: the value, ms, PSNR, SSIM; one target's value has its interval."""
+    lines = [place.lines[target] for target in targets if target in place.lines]
     if len(targets) == 1:
-        return cell_of(place.lines[targets[0]].shown(metric) if targets[0] in place.lines else None, 0)
-    return mean_of(place.family(targets), metric)
+        value = cell_of(lines[0].shown(metric) if lines else None)
+    else:
+        value = mean_of(place.mean_over(targets), metric)
+    seconds = [_any(line).seconds_per_image for line in lines]
+    left = [_left(line) for line in lines]
+    return [
+        value,
+        number(1000 * fmean(seconds) if seconds else None, 1),
+        *_quality(_mean([psnr for psnr, _ in left]), _mean([ssim for _, ssim in left])),
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where one is missing."""
+    found = [value for value in values if value is not None]
+    return fmean(found) if found and len(found) == len(values) else None

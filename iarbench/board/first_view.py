@@ -27,22 +27,20 @@ def _provenance(group: Json) -> Json:
         there = [found.get((entry, target, attack)) for target, _ in enumerate(group["targets"])]
         return [(line[5][shown[0]], line[7]) if line else (EMPTY, "not computed") for line in there]
 
-    def mean(entry: int, attack: int) -> list[Any]:
+    def means(entry: int, attack: int) -> list[Any]:
         rows = group["ranking"][f"{attack}/0/0"]
-        return next((row[2] for row in rows if row[0] == entry), EMPTY)
+        return next((row[4] for row in rows if row[0] == entry), [EMPTY] * 4)
 
-    def ms(entry: int) -> list[Any]:
-        values = [line[5][-1][1] for (one, _, attack), line in found.items() if one == entry and attack == 0]
-        return [f"{sum(values) / len(values):.1f}", sum(values) / len(values), None, None] if values else EMPTY
-
-    robust = [{"entry": entries[e], "cells": [mean(e, a) for a, _ in enumerate(group["attacks"])]} for e in mains]
+    attacks = list(enumerate(group["attacks"]))
+    robust = [{"entry": entries[e], "cells": [means(e, a)[0] for a, _ in attacks]} for e in mains]
+    quality = [(name, [means(e, a) for e in mains]) for a, name in attacks]
     return {
         "ranking": [
             {
-                "entry": entries[e], "rank": rank, "mean": average, "worst": worst, "worst_target": target,
+                "entry": entries[e], "rank": rank, "mean": average[0], "worst": worst, "worst_target": target,
                 "cells": cells(e, 0),
             }
-            for e, rank, average, worst, target, _ in ranking
+            for e, rank, worst, target, average, _ in ranking
         ],
         "lines": [
             {
@@ -59,13 +57,15 @@ def _provenance(group: Json) -> Json:
         "robustness": robust,
         "quality": [
             {
-                "attack": name, "psnr": group["quality"][name][0], "ssim": group["quality"][name][1],
-                "cells": [row["cells"][a] for row in robust],
+                "attack": name,
+                "psnr": next((one[2] for one in found if one[2][1] is not None), EMPTY),
+                "ssim": next((one[3] for one in found if one[3][1] is not None), EMPTY),
+                "cells": [one[0] for one in found],
             }
-            for a, name in enumerate(group["attacks"])
-            if name in group["quality"]
+            for name, found in quality
+            if any(one[2][1] is not None for one in found)
         ],
-        "cost": [{"entry": entries[e], "ms": ms(e), "value": mean(e, 0)} for e in mains],
+        "cost": [{"entry": entries[e], "ms": means(e, 0)[1], "value": means(e, 0)[0]} for e in mains],
     }  # fmt: skip
 
 

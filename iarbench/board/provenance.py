@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from iarbench.board.gather import Batch
+from iarbench.board.gather import AnyRow, Batch
 from iarbench.results.rows import AUROC, CLEAN, POOLED, Row
 from iarbench.results.view import detector_label, encoder_label
+
+METRIC_VERSION = 1
 
 Key = tuple[str, str, int, str, str, str]
 Images = dict[tuple[str, str], str]
@@ -62,6 +64,7 @@ class Group:
 
     task: str
     version: int
+    metric_version: int
     attacked: str
     metric: str
     """that the task compares detectors by"""
@@ -79,7 +82,18 @@ class Group:
     def id(self) -> str:
         """Fit for a link; differs from that of every other group."""
         side = "" if self.attacked == "both" else f"-{self.attacked}"
-        return f"{self.task}-v{self.version}{side}" + (f"-first{self.limit}" if self.limit else "")
+        part = f"-first{self.limit}" if self.limit else ""
+        return f"{self.task}-v{self.version}{self._older}{side}{part}"
+
+    @property
+    def title(self) -> str:
+        """For a person."""
+        older = f", metrics of version {self.metric_version}" if self._older else ""
+        return f"{self.task}, version {self.version}{older}"
+
+    @property
+    def _older(self) -> str:
+        return "" if self.metric_version == METRIC_VERSION else f"-metrics{self.metric_version}"
 
     @property
     def members(self) -> int:
@@ -88,18 +102,24 @@ class Group:
 
 
 def groups_of(batches: Sequence[Batch]) -> list[Group]:
-    """Every row of a provenance task in its group; tasks by name, the group with the most images first.
+    """Every row of a provenance task in its group; tasks by name, the newest version and the most images first.
 
-    Rows of different versions of a task, of different attacked sides or of different images are never in one group.
+    Rows of different versions of a task or of the metrics, of different attacked sides or of different images are never
+    in one group.
     Where two rows are about the same, that of the later batch counts, the user's last.
     """
-    found: dict[tuple[str, int, str], dict[Key, list[tuple[Row, Batch]]]] = {}
+    found: dict[tuple[str, int, int, str], dict[Key, list[tuple[Row, Batch]]]] = {}
     for batch in sorted(batches, key=lambda batch: batch.own):
         for row in batch.rows:
             if isinstance(row, Row):
-                tasks = found.setdefault((row.task, row.task_version, row.attacked), {})
+                tasks = found.setdefault((row.task, -row.task_version, -metric_version(row), row.attacked), {})
                 tasks.setdefault(_key(row), []).append((row, batch))
     return [group for task in sorted(found) for group in _split(found[task])]
+
+
+def metric_version(row: AnyRow) -> int:
+    """How its value and interval follow from scores: numbers of two versions are not compared."""
+    return int(getattr(row, "metric_version", 1))
 
 
 def _key(row: Row) -> Key:
@@ -178,6 +198,7 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int) -> Group:
     return Group(
         task=rows[0].task,
         version=rows[0].task_version,
+        metric_version=metric_version(rows[0]),
         attacked=rows[0].attacked,
         metric=next((row.metric for row in rows if row.primary), rows[0].metric),
         entries=tuple(

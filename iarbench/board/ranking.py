@@ -27,8 +27,8 @@ class Place:
     worst: str | None
     """target with the lowest value, where all have one"""
 
-    def family(self, targets: Sequence[str]) -> float | None:
-        """Mean over the targets of a family; None where one of them has no number."""
+    def mean_over(self, targets: Sequence[str]) -> float | None:
+        """Mean over some targets; None where one of them has no number."""
         found = [self.values[target] for target in targets if target in self.values]
         return fmean(found) if found and len(found) == len(targets) else None
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,6 @@ class Built:
 def build(
     batches: Sequence[Batch],
     out: Path,
-    quality: Mapping[str, tuple[float, float]] | None = None,
     reported: Json | None = None,
 ) -> Built:
     """Write the board of these rows as the folder `out`; a board that was there is replaced.
@@ -47,7 +46,6 @@ def build(
     Args:
         batches: rows, see `iarbench.board.gather`.
         out: new or empty folder, or an older board.
-        quality: attack -> mean PSNR in dB and mean SSIM of attacked images.
         reported: papers' own numbers, shown apart.
 
     Raises:
@@ -58,7 +56,7 @@ def build(
         raise UserError("there are no rows to show; give --rows FILE or --run RUN")
     _check_free(out)
     check_assets()
-    groups = [*(group_data(group, quality or {}) for group in groups_of(batches)), *attribution_data(batches)]
+    groups = [*(group_data(group) for group in groups_of(batches)), *attribution_data(batches)]
     lines = "".join(f"{line}\n" for line in sorted({_line(row) for row in rows}))
     pages = render(groups, reported, len(rows), hashlib.sha256(lines.encode()).hexdigest())
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")

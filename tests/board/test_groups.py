@@ -10,7 +10,7 @@ def test_versions_sides_and_tasks_never_meet() -> None:
     rows = (row(), row(task_version=2), row(attacked="members"), row(task="other"))
     groups = groups_of([Batch(rows)])
     assert [(group.task, group.version, group.attacked) for group in groups] == [
-        ("other", 1, "both"), ("toys", 1, "both"), ("toys", 1, "members"), ("toys", 2, "both"),
+        ("other", 1, "both"), ("toys", 2, "both"), ("toys", 1, "both"), ("toys", 1, "members"),
     ]  # fmt: skip
     assert len({group.id for group in groups}) == 4
 

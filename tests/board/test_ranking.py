@@ -34,7 +34,7 @@ def test_the_worst_target_is_named() -> None:
     (group,) = groups_of([Batch((row(value=0.9), row(target="b", value=0.3)))])
     (place,) = places(group, "none", "pooled", 0.01)
     assert place.worst == "b"
-    assert place.family(["a", "b"]) == pytest.approx(0.6)
+    assert place.mean_over(["a", "b"]) == pytest.approx(0.6)
 
 
 def test_numbers_on_other_images_are_shown_without_a_rank() -> None:

@@ -2,7 +2,7 @@
 "use strict";
 
 Board.COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#c99700", "#56a0d9", "#7a5fb5", "#8a6d3b", "#5f6b76", "#b03a5b"];
-Board.SYMBOLS = ["circle", "rect", "triangle", "diamond", "pin", "roundRect", "arrow"];
+Board.SYMBOLS = ["circle", "rect", "triangle", "diamond", "emptyCircle", "emptyRect", "emptyTriangle", "emptyDiamond"];
 Board.DASHES = ["solid", "dashed", "dotted"];
 
 Board.style = (place) => ({

@@ -6,7 +6,6 @@ Board.provenance = (section, group) => {
   const tables = Object.fromEntries([...section.querySelectorAll("table[data-table]")].map((table) => [table.dataset.table, table]));
   const note = (name) => section.querySelector(`[data-note=${name}]`);
   const column = group.metric === "TPR" ? 0 : group.columns.indexOf("AUROC");
-  const cost = group.columns.indexOf("ms");
   const lines = new Map(group.lines.map((line) => [line.slice(0, 5).join("/"), line]));
   const hidden = new Set();
   // Main scores first, so that those shown at first have colours of their own.
@@ -38,15 +37,18 @@ Board.provenance = (section, group) => {
   const rankingAt = (view, attack = view.attack) => group.ranking[`${attack}/${view.set}/${view.rate}`];
   const shown = (view) => group.entries.flatMap((entry, place) => (entry.main || view.scores ? [place] : []));
 
-  // The value of an entry under an attack for what is chosen: a target with its interval, or a mean without one.
-  const value = (view, entry, attack = view.attack) => {
+  // [value, ms, PSNR, SSIM] of an entry under an attack for what is chosen: a target with its interval, or means.
+  const NOTHING = [Board.EMPTY, Board.EMPTY, Board.EMPTY, Board.EMPTY];
+  const places = ["ms", "PSNR", "SSIM"].map((name) => group.columns.indexOf(name));
+  const numbers = (view, entry, attack = view.attack) => {
     const found = rankingAt(view, attack).find((row) => row[0] === entry);
-    if (!found) return Board.EMPTY;
-    if (view.target === "all") return found[2];
+    if (!found) return NOTHING;
+    if (view.target === "all") return found[4];
     if (view.target.startsWith("family:")) return found[5][Number(view.target.slice(7))];
     const line = lineAt(view, entry, Number(view.target), attack);
-    return line ? line[5][column] : Board.EMPTY;
+    return line ? [line[5][column], ...places.map((place) => line[5][place] || Board.EMPTY)] : NOTHING;
   };
+  const value = (view, entry, attack) => numbers(view, entry, attack)[0];
   const targetsOf = (view) => {
     if (view.target === "all") return group.targets.map((_, place) => place);
     if (!view.target.startsWith("family:")) return [Number(view.target)];
@@ -63,11 +65,11 @@ Board.provenance = (section, group) => {
     const rows = rankingAt(view).filter((row) => group.entries[row[0]].main || view.scores);
     fillRanking(
       ["#", "detector", "mean", "worst", ...names],
-      rows.map(([entry, rank, mean, worst, worstTarget, families]) => {
+      rows.map(([entry, rank, worst, worstTarget, [mean], families]) => {
         const last = Board.text(worst[0], worst[1] === null ? -1 : worst[1]);
         if (worstTarget) last.append(" ", Board.make("small", {}, worstTarget));
         const cells = view.families
-          ? families.map((found) => Board.cell(found))
+          ? families.map(([found]) => Board.cell(found))
           : group.targets.map((_, target) => {
               const line = lineAt(view, entry, target);
               return line ? Board.cell(line[5][column], line[7]) : Board.cell(null, "not computed");
@@ -125,30 +127,28 @@ Board.provenance = (section, group) => {
         all.map((entry) => [Board.nameOf(group.entries[entry]), ...group.attacks.map((_, attack) => Board.cell(value(view, entry, attack)))]));
     }
     if (drawQuality) {
-      const measured = group.attacks.map((name, attack) => [attack, name, group.quality[name]]).filter(([, , found]) => found);
       const found = visible.map((entry) => ({
         name: label(entry), place: styles[entry],
-        points: measured.map(([attack, name, [psnr]]) => point(psnr[1], value(view, entry, attack), `${name} (${psnr[0]} dB)`)),
+        points: group.attacks.flatMap((name, attack) => {
+          const [rate, , psnr] = numbers(view, entry, attack);
+          return psnr[1] === null ? [] : [point(psnr[1], rate, `${name}, ${psnr[0]} dB`)];
+        }),
       }));
       drawQuality(() => ({
         grid, tooltip: Board.tooltip, yAxis: Board.percentAxis(`${group.metric} in %`),
-        xAxis: { type: "value", scale: true, name: "PSNR of attacked images in dB (right: looks untouched)", nameLocation: "middle", nameGap: 28 },
+        xAxis: { type: "value", scale: true, name: "PSNR of attacked images in dB", nameLocation: "middle", nameGap: 28 },
         series: Board.series(found, false),
       }));
+      const measured = group.attacks.map((name, attack) => [name, all.map((entry) => numbers(view, entry, attack))]);
+      const known = (found, place) => (found.find((one) => one[place][1] !== null) || NOTHING)[place];
       Board.fill(tables.quality, ["attack", "PSNR in dB", "SSIM", ...all.map(label)],
-        measured.map(([attack, name, [psnr, ssim]]) => [
-          Board.make("th", { scope: "row" }, name), Board.cell(psnr), Board.cell(ssim), ...all.map((entry) => Board.cell(value(view, entry, attack))),
+        measured.filter(([, found]) => known(found, 2)[1] !== null).map(([name, found]) => [
+          Board.make("th", { scope: "row" }, name), Board.cell(known(found, 2)), Board.cell(known(found, 3)), ...found.map(([rate]) => Board.cell(rate)),
         ]));
     }
-    const milliseconds = (entry) => {
-      const found = targetsOf(view).map((target) => lineAt(view, entry, target)).filter(Boolean).map((line) => line[5][cost]);
-      if (found.length < 2) return found[0] || Board.EMPTY;
-      const mean = found.reduce((sum, one) => sum + one[1], 0) / found.length;
-      return [mean.toFixed(1), mean, null, null];
-    };
     const found = visible.map((entry) => {
-      const ms = milliseconds(entry);
-      return { name: label(entry), place: styles[entry], points: ms[1] === null ? [] : [point(ms[1], value(view, entry), `${ms[0]} ms`)] };
+      const [rate, ms] = numbers(view, entry);
+      return { name: label(entry), place: styles[entry], points: ms[1] === null ? [] : [point(ms[1], rate, `${ms[0]} ms`)] };
     });
     drawCost(() => ({
       grid, tooltip: Board.tooltip, yAxis: Board.percentAxis(`${group.metric} in %`),
@@ -156,7 +156,7 @@ Board.provenance = (section, group) => {
       series: Board.series(found, false),
     }));
     Board.fill(tables.cost, ["detector", "ms an image", group.metric],
-      all.map((entry) => [Board.nameOf(group.entries[entry]), Board.cell(milliseconds(entry)), Board.cell(value(view, entry))]));
+      all.map((entry) => [Board.nameOf(group.entries[entry]), Board.cell(numbers(view, entry)[1]), Board.cell(value(view, entry))]));
     const whose = form.target.selectedOptions[0].textContent;
     note("plots").textContent =
       `Images of ${whose}, against ${group.sets[view.set].text}. Bars are 95 % intervals; means over several targets have none.`;
