@@ -28,7 +28,7 @@ _GROUP_FILES, _GROUP_BYTES = 50, 2**30
 _PAUSES = (1.0, 4.0)
 """Seconds before a commit is tried again; the client itself repeats all other requests, but not these."""
 
-Kind = Literal["dataset", "model"]
+Kind = Literal["dataset", "model", "space"]
 T = TypeVar("T")
 
 
@@ -45,7 +45,7 @@ class Repository:
     @property
     def page(self) -> str:
         """Its address below that of the Hub."""
-        return f"datasets/{self.name}" if self.kind == "dataset" else self.name
+        return self.name if self.kind == "model" else f"{self.kind}s/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ def _prepare(api: HfApi, to: Repository) -> None:
     """Make the repository, or see that the one that is there may be written to."""
     from huggingface_hub import RepoCard
 
-    api.create_repo(to.name, repo_type=to.kind, private=to.private or None, exist_ok=True)
+    sdk = "static" if to.kind == "space" else None
+    api.create_repo(to.name, repo_type=to.kind, private=to.private or None, exist_ok=True, space_sdk=sdk)
     if to.private and not api.repo_info(to.name, repo_type=to.kind).private:
         raise HubError(f"hf:{to.name}", "is public already; choose another --repo, or make it private on its page")
     if api.file_exists(to.name, CARD, repo_type=to.kind):

@@ -1,7 +1,8 @@
-"""Rows made by hand, for tests of the board."""
+"""Rows made by hand, and the tables of a page read, for tests of the board."""
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from typing import Any
 
 from iarbench.results.rows import Row
@@ -36,3 +37,31 @@ def auroc(**changes: Any) -> Row:
     fixed = {"metric": "auroc", "primary": False, "fpr_nominal": None, "threshold_kind": None, "threshold": None,
              "fpr_achieved": None, "fpr_low": None, "fpr_high": None}  # fmt: skip
     return row(**{"value": 0.9, **fixed, **changes})
+
+
+class Tables(HTMLParser):
+    """The rows of every table of a page, as texts, by the table's data-table."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: dict[str, list[list[str]]] = {}
+        self.table: list[list[str]] = []
+        self.inside = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "table":
+            self.table = self.found.setdefault(dict(attrs).get("data-table") or "", [])
+        elif tag == "tr":
+            self.table.append([])
+        elif tag in ("td", "th"):
+            self.table[-1].append("")
+            self.inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self.inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.table[-1][-1] += data

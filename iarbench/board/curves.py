@@ -1,31 +1,34 @@
-"""Attacks in order of strength: one curve per kind of attack, from the untouched image to the strongest."""
+"""Attacks in order of strength: one curve per kind of attack, from the weakest to the strongest."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
-from iarbench.results.rows import CLEAN
+from iarbench.results.strength import strengths_of
 
-UNCHANGED = {"jpeg": 100.0, "webp": 100.0, "avif": 100.0, "crop": 1.0, "resize": 1.0, "brightness": 1.0,
-             "contrast": 1.0, "saturation": 1.0, "sharpness": 1.0}  # fmt: skip
-"""Number at which an attack leaves the image as it is, or nearly; 0 for those not named."""
+ONE = ("brightness", "contrast", "saturation", "sharpness", "crop", "resize")
+"""Attacks whose number leaves an image as it is at 1; others at 0, and codecs at 100."""
+CODECS = ("jpeg", "webp", "avif")
 
 
-def curves(attacks: Iterable[str]) -> dict[str, list[str]]:
-    """Kind -> its attacks, the weakest first: "jpeg50" and "jpeg80" make one curve, "jpeg50+crop0.8" is no part of any.
+def curves(attacks: Sequence[str], psnr: Mapping[str, float]) -> dict[str, list[str]]:
+    """Kind -> its attacks, the weakest first: "jpeg50" and "jpeg80" are one curve, chains and "none" part of no curve.
 
-    Strength is the distance of the number from the one at which nothing happens; brighter and darker are curves of
-    their own ("brightness up", "brightness down").
+    Attacks of one kind are ordered by what they leave of images (`psnr`: attack -> dB), or where that is not known of
+    all of them by how far their number is from the one at which nothing happens; brighter and darker are two kinds.
     """
     found: dict[str, list[tuple[float, str]]] = {}
-    for attack in attacks:
-        match = re.fullmatch(r"([A-Za-z_-]+?)(\d+\.?\d*|\.\d+)", attack)
-        if match is None or attack == CLEAN:
+    for attack, (kind, _, strength) in strengths_of(dict.fromkeys(attacks)).items():
+        if strength is None:
             continue
-        prefix, number = match[1], float(match[2])
-        unchanged = UNCHANGED.get(prefix, 0.0)
-        both = prefix in ("brightness", "contrast", "saturation", "sharpness")
-        name = f"{prefix} {'up' if number > unchanged else 'down'}" if both else prefix
-        found.setdefault(name, []).append((abs(number - unchanged), attack))
-    return {name: [attack for _, attack in sorted(found[name])] for name in sorted(found)}
+        prefix = kind.split()[0]
+        unchanged = 1.0 if prefix in ONE else 100.0 if prefix in CODECS else 0.0
+        side = f" {'up' if strength > unchanged else 'down'}" if prefix in ONE[:4] else ""
+        found.setdefault(kind + side, []).append((abs(strength - unchanged), attack))
+    return {kind: _ordered(found[kind], psnr) for kind in sorted(found)}
+
+
+def _ordered(attacks: list[tuple[float, str]], psnr: Mapping[str, float]) -> list[str]:
+    if all(attack in psnr for _, attack in attacks):
+        return sorted((attack for _, attack in attacks), key=lambda attack: -psnr[attack])
+    return [attack for _, attack in sorted(attacks)]

@@ -62,7 +62,7 @@ def group_data(group: Group) -> Json:
         "words": {name: shlex.quote(name) for name in (*group.targets, *group.attacks)},
         "curves": [
             {"name": name, "attacks": [group.attacks.index(a) for a in found]}
-            for name, found in curves(group.attacks).items()
+            for name, found in curves(group.attacks, _psnr(group)).items()
         ],
         "quality": knows_quality,
         "columns": [*THRESHOLDS, "FPR", "AUROC", "ms", *(QUALITY if knows_quality else ())],
@@ -139,8 +139,13 @@ def _any(line: Line) -> Row:
 
 def _left(line: Line) -> tuple[float | None, float | None]:
     """PSNR in dB and SSIM of what the attack left of the images."""
-    row = _any(line)
-    return getattr(row, "psnr", None), getattr(row, "ssim", None)
+    return _any(line).psnr, _any(line).ssim
+
+
+def _psnr(group: Group) -> dict[str, float]:
+    """Attack -> mean PSNR in dB over the lines that know it."""
+    known = [(line.attack, psnr) for line in group.lines if (psnr := _left(line)[0]) is not None]
+    return {attack: fmean(psnr for one, psnr in known if one == attack) for attack, _ in known}
 
 
 def _quality(psnr: float | None, ssim: float | None) -> list[Cell]:

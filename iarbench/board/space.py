@@ -1,10 +1,17 @@
-"""The card by which a board is a static Space on the Hugging Face Hub: it serves the folder as it is, for nothing."""
+"""A board as a static Space on the Hugging Face Hub, which serves the folder as it is, for nothing."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import yaml
 
+from iarbench.errors import UserError
+
 CARD = "README.md"
+OWNED = ("assets/", "data/", "detectors/")
+"""Folders of a board, in which nothing else is kept."""
 
 FRONT = {
     "title": "iarbench board",
@@ -29,3 +36,20 @@ Open `index.html`: the page needs no server and asks no other host for anything.
 def card() -> str:
     """README.md of a board; the folder can be pushed as a Space as it is."""
     return f"---\n{yaml.safe_dump(FRONT, sort_keys=False)}---\n{TEXT}"
+
+
+def check_name(name: str) -> None:
+    """Raises UserError when it cannot be the name of a Space."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII):
+        raise UserError(f"--space {name}: write owner/name, such as me/board")
+
+
+def send(folder: Path, name: str, private: bool) -> str:
+    """Make the Space `name` hold a built board; what is there already is not sent again. Returns its address.
+
+    Raises:
+        HubError: no login, no right to write, a Space that holds something else, no network, or the Hub fails.
+    """
+    from iarbench.hub_upload import Repository, upload
+
+    return upload(Repository(name, "space", private), folder, OWNED).url

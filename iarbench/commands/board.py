@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from iarbench.board.gather import Batch
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 EXAMPLES = """  iarbench board build --out site                        the stored rows; then open site/index.html
   iarbench board build --out site --run runs/mine        with the rows of a run of yours beside them
   iarbench board build --out site --rows mine.jsonl --own    those rows alone
+  iarbench board build --out site --space me/board       and put it on the Hugging Face Hub
   iarbench board hub-files --out hub --dataset me/iarbench-mini     eval.yaml and .eval_results, for you to push
 """
 
@@ -31,6 +33,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     build = options.add_command(actions, "build", "write the page", description, EXAMPLES)
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder; an older board is replaced")
     _add_rows(build)
+    help = "then send it to this static Space of the Hugging Face Hub, which is made if needed"
+    build.add_argument("--space", metavar="OWNER/NAME", help=help)
+    build.add_argument("--private", action="store_true", help="make the Space private")
     files = options.add_command(actions, "hub-files", "the Hub's own files for benchmarks", HUB_FILES, EXAMPLES)
     files.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for them")
     files.add_argument("--task", default="mini", help="whose rows; default: mini")
@@ -55,10 +60,17 @@ def execute(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     from iarbench.board.site import build
+    from iarbench.board.space import check_name, send
 
+    if args.space:
+        check_name(args.space)
+    elif args.private:
+        raise UserError("--private is about a Space; add --space OWNER/NAME")
     built = build(_batches(args), args.out)
     options.say(f"{built.rows} rows of {built.detectors} detectors")
     print(built.index)
+    if args.space:
+        print(send(args.out, args.space, args.private))
     return 0
 
 

@@ -60,12 +60,13 @@ def test_families_are_those_of_the_descriptions() -> None:
 
 
 def test_curves_go_from_weak_to_strong() -> None:
-    names = ["jpeg50", "none", "jpeg90", "crop0.8", "crop.9", "noise0.1", "noise0.05", "brightness2", "brightness0.5",
-             "brightness1.5", "jpeg50+crop0.8", "flip", "resize:scale=0.5,filter=lanczos"]  # fmt: skip
-    assert curves(names) == {
+    names = ["jpeg50", "none", "jpeg90", "crop0.8", "crop0.9", "noise0.1", "noise0.05", "brightness2", "brightness0.5",
+             "brightness1.5", "jpeg50+crop0.8", "flip", "./mine.py:Mine=3"]  # fmt: skip
+    assert curves(names, {}) == {
         "brightness down": ["brightness0.5"],
         "brightness up": ["brightness1.5", "brightness2"],
-        "crop": ["crop.9", "crop0.8"],
+        "crop": ["crop0.9", "crop0.8"],
         "jpeg": ["jpeg90", "jpeg50"],
         "noise": ["noise0.05", "noise0.1"],
     }
+    assert curves(["crop0.9", "crop0.8"], {"crop0.8": 30.0, "crop0.9": 20.0}) == {"crop": ["crop0.8", "crop0.9"]}

@@ -4,47 +4,17 @@ import gzip
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from board_rows import auroc, row
+from board_rows import Tables, auroc, row
 
 from iarbench.board import site
 from iarbench.board.gather import Batch
 from iarbench.board.pages import inline_json
 from iarbench.errors import UserError
 from iarbench.results.rows import Row
-
-
-class Tables(HTMLParser):
-    """The rows of every table of a page, as texts, by the table's data-table."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: dict[str, list[list[str]]] = {}
-        self.table: list[list[str]] = []
-        self.inside = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "table":
-            self.table = self.found.setdefault(dict(attrs).get("data-table") or "", [])
-        elif tag == "tr":
-            self.table.append([])
-        elif tag in ("td", "th"):
-            self.table[-1].append("")
-            self.inside = True
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th"):
-            self.inside = False
-
-    def handle_data(self, data: str) -> None:
-        if self.inside:
-            self.table[-1][-1] += data
-
 
 ROWS = (
     row(value=0.625, low=0.5, high=0.75), row(target="b", value=0.25, low=0.125, high=0.5),

@@ -1,0 +1,62 @@
+"""A method of one's own beside others: from a file with one function to its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from board_rows import Tables, row
+from toys import Toys
+
+from iarbench.cli import main
+from iarbench.results.rows import write_rows
+
+MINE = """
+import numpy as np
+
+def predict(image):
+    return -np.abs(np.diff(np.asarray(image, dtype=float), axis=0)).mean()
+"""
+
+
+def test_a_run_of_ones_own_is_on_the_board(
+    toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "smooth.py"
+    file.write_text(MINE)
+    words = ("--detector", f"quantloss,{file}", "--attack", "none", "--out", tmp_path / "run")
+    assert toy_family.iarbench("run", "--task", toy_family.task, *words).returncode == 0
+    assert main(["board", "build", "--out", str(tmp_path / "site"), "--run", str(tmp_path / "run"), "--own"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'site' / 'index.html'}\n"
+    tables = Tables((tmp_path / "site" / "index.html").read_text(encoding="utf-8")).found
+    names = {line[1] for line in tables["ranking"][1:]}
+    assert names == {"quantloss original yours", "quantloss inverse yours", "smooth yours"}
+    page = (tmp_path / "site" / "detectors" / "smooth.html").read_text(encoding="utf-8")
+    assert str(file) in page  # its command
+
+
+def test_rows_of_ones_own_stand_beside_the_stored_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows([row(detector="mine")], tmp_path / "mine.jsonl")
+    assert main(["board", "build", "--out", str(tmp_path / "site"), "--rows", str(tmp_path / "mine.jsonl")]) == 0
+    text = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert 'id="toys-v1"' in text
+    assert 'id="mini-v' in text
+    assert (tmp_path / "site" / "detectors" / "quantloss.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rows", "nowhere.jsonl"], "cannot read results from nowhere.jsonl"),
+        (["--run", "nowhere"], "nowhere: no run here"),
+        (["--own"], "there are no rows to show; give --rows FILE or --run RUN"),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["board", "build", "--out", str(tmp_path / "site"), *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not (tmp_path / "site").exists()
