@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iarbench.commands import options
+from iarbench.commands.launch_options import add_launch
 from iarbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """  iarbench trace picture.png
   iarbench trace downloads/ more/*.png
+  iarbench trace uploads/ --out flagged.parquet --launch local --jobs 2      a table, resumable, also on SLURM and Ray
   iarbench trace picture.png --detector quantloss --target llamagen-mini --alpha 0.01
 
 Each image has a line: the answer, which holds with an error of --alpha over all generators together, and the adjusted
@@ -35,7 +38,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     description = "Say which known generator made an image, with calibrated p-values, or that none of them did."
     parser = options.add_command(subparsers, "trace", "which generator made this image?", description, EXAMPLES)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files and folders of them")
-    parser.add_argument("--task", default="mini", help="whose targets and calibration images; default: mini")
+    parser.add_argument("--task", help="whose targets and calibration images; default: mini")
     parser.add_argument("--target", action="append", metavar="NAME", help="only these generators")
     parser.add_argument("--detector", default="quantloss", metavar="NAME", help="default: quantloss")
     parser.add_argument("--encoder", metavar="NAME", help="of `iarbench ls generators`; default: inverse if there")
@@ -43,10 +46,25 @@ def add_parser(subparsers: options.Subparsers) -> None:
     options.add_compute(parser)
     parser.add_argument("--json", action="store_true", help="a JSON object per image, then one for all together")
     parser.add_argument("--quiet", action="store_true", help="no progress, no notes")
+    table = parser.add_argument_group("many images, into a table")
+    help = (
+        "write a Parquet file with a row per image; images may also be Parquet, an image set or hf:owner/name@revision"
+    )
+    table.add_argument("--out", type=Path, metavar="FILE", help=help)
+    help = "a finished `iarbench run` whose stored scores set the thresholds, in place of --task"
+    table.add_argument("--calibration", type=Path, metavar="RUN", help=help)
+    add_launch(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
     """Trace every file; 1 when some could not be read."""
+    if args.out is not None:
+        from iarbench.commands import trace_table
+
+        return trace_table.execute(args)
+    for name in ("calibration", "launch", "jobs", "slurm", "address"):
+        if getattr(args, name) is not None:
+            raise UserError(f"--{name} needs --out FILE, the table to write")
     from iarbench.files import cache_dir
     from iarbench.harness.trace import make_tracer
     from iarbench.images.picture_files import find_pictures
@@ -54,7 +72,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.task import Task
 
     settings, stream = options.settings(args), None if args.quiet else sys.stderr
-    task = Task.load(args.task).narrowed(
+    task = Task.load(args.task or "mini").narrowed(
         targets=options.names(args.target), detectors=[args.detector], encoders=[args.encoder] if args.encoder else None
     )
     files, errors, notes = find_pictures(args.images)

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import numpy as np
 
-from iarbench.detector import Detector, tells_siblings
+from iarbench.detector import Detector, fits, tells_siblings
+from iarbench.errors import UserError
 from iarbench.evidence import Evidence
-from iarbench.harness.known_scores import KnownScores, plan_known, read_known
+from iarbench.harness.choose import choose_all
+from iarbench.harness.known_scores import KnownScores, bare_cell, known_of_run, plan_known, read_known
 from iarbench.harness.learn import learn
-from iarbench.harness.plan import Settings, together
+from iarbench.harness.plan import Plan, Settings, together
 from iarbench.harness.reuse import take_parts
 from iarbench.images.image_set import ImageSet
 from iarbench.images.preprocess import Preprocess
@@ -159,20 +161,11 @@ def make_tracer(
     Raises:
         UserError: as `iarbench.harness.run.run`; or too few calibration images for `alpha`.
     """
-    from iarbench.content import calibration_path, images_path
-    from iarbench.harness.execute import all_learnt, at_work, decide, execute, target_of
+    from iarbench.harness.execute import all_learnt, at_work, decide, target_of
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
-    images = ImageSet.open(images_path(task.spec.images))
-    planned = [plan_known(task, target, encoder, images, settings, members) for target in task.spec.targets]
-    plans = [learn(plan, cache, settings) for plan in planned]
-    for plan in plans:
-        take_parts(plan, cache, calibration_path())
-    todo = together(job for plan in plans for job in plan.missing(cache))
-    if todo:
-        with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:
-            execute(todo, plans[0], cache, settings, bar.advance)
+    plans = calibrate(task, encoder, cache, settings, progress, members=members)
     cells = [plan.jobs[0].cells[0] for plan in plans]
     targets = load_targets((cell.target for cell in cells), settings)
     learnt = all_learnt(cells, cache, settings.device)
@@ -185,6 +178,66 @@ def make_tracer(
         settings=settings,
     )
     tracer.attribute({target.name: 0.0 for target in tracer.targets})  # too few images: say so once, before any file
+    return tracer
+
+
+def calibrate(
+    task: Task, encoder: str | None, cache: Path, settings: Settings, progress: TextIO | None, *, members: bool = False
+) -> list[Plan]:
+    """See that `cache` has the scores of known images for every target; without torch where it, or the package, has.
+
+    Raises:
+        UserError: as `make_tracer`.
+    """
+    from iarbench.content import calibration_path, images_path
+
+    images = ImageSet.open(images_path(task.spec.images))
+    planned = [plan_known(task, target, encoder, images, settings, members) for target in task.spec.targets]
+    plans = [learn(plan, cache, settings) for plan in planned]
+    for plan in plans:
+        take_parts(plan, cache, calibration_path())
+    if todo := together(job for plan in plans for job in plan.missing(cache)):
+        from iarbench.harness.execute import decide, execute
+
+        with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:
+            execute(todo, plans[0], cache, decide(settings), bar.advance)
+    return plans
+
+
+def tracer_of_run(root: Path, task: Task, encoder: str | None, alpha: float, settings: Settings) -> Tracer:
+    """Targets ready to judge images by the scores that a finished run has stored; its images are not needed.
+
+    `task`: the run's, narrowed to one detector, which learns nothing.
+
+    Raises:
+        UserError: the run lacks scores, has too few for `alpha`, or the detector learns.
+    """
+    from iarbench.harness.execute import at_work, decide, target_of
+    from iarbench.harness.targets import load_targets
+
+    settings = decide(settings)
+    (choice,) = choose_all(task.spec.detectors)
+    if fits(choice.kind):
+        raise UserError(
+            f"--calibration: {choice.owner} learns, and a run keeps what it learnt for its own images alone"
+        )
+    cells = [bare_cell(choice, target, encoder, settings.weights_dir) for target in task.spec.targets]
+    targets = load_targets((cell.target for cell in cells), settings)
+    known = {
+        cell.variant.name: known_of_run(
+            root, task, cell.variant.name, cell.encoder, choice, targets[cell.target_key].weights_hash
+        )
+        for cell in cells
+    }
+    tracer = Tracer(
+        targets=tuple(target_of(cell, targets) for cell in cells),
+        detectors={cell.variant.name: at_work(cell, targets, {}) for cell in cells},
+        known=known,
+        families=_families(task, choice.kind),
+        alpha=alpha,
+        settings=settings,
+    )
+    tracer.attribute({target.name: 0.0 for target in tracer.targets})
     return tracer
 
 

@@ -33,16 +33,19 @@ def order_for(out: Path, kind: str, asked: Mapping[str, Any], how: Mapping[str, 
     """The order to make the image set `out`.
 
     Raises:
-        UserError: `out` is taken, or what another command left unfinished is in the way.
+        UserError: `out` is taken, or another command left something unfinished there.
     """
     require_free(out)
     order = Order.here(hidden_place(out), kind, asked, how, command)
-    there = list((order.place / FOLDER).glob("*/order.json"))
-    if order.place.exists() and order.folder / "order.json" not in there and any(order.place.glob("*.parquet")):
-        raise UserError(
-            f"{order.place} holds an unfinished set that another command began; delete it, or choose another --out"
-        )
+    require_ours(order)
     return order
+
+
+def require_ours(order: Order) -> None:
+    """Raise UserError when the place of an order holds shards of another one."""
+    there = list((order.place / FOLDER).glob("*/order.json"))
+    if there and order.folder / "order.json" not in there and any(order.place.glob("*.parquet")):
+        raise UserError(f"{order.place} holds what another command left unfinished; delete it, or choose another --out")
 
 
 def shards(count: int, size: int) -> list[WorkPart]:

@@ -58,7 +58,7 @@ def test_generating_resumes_at_the_shard_where_it_was_stopped(
     status = json.loads(capsys.readouterr().out)
     assert [status[name] for name in ("parts", "parts_done", "images", "images_done")] == [3, 1, 10, 4]
     assert main([*GENERATE, "--out", str(out), "--seed", "1"]) == 2
-    assert "holds an unfinished set that another command began" in capsys.readouterr().err
+    assert "holds what another command left unfinished" in capsys.readouterr().err
     monkeypatch.setattr(generate_work, "write_shard", lambda found, path: (made.append(path.name), write(found, path)))
     assert main([*GENERATE, "--out", str(out)]) == 0
     assert made == ["part-00000.parquet", "part-00001.parquet", "part-00002.parquet"]
