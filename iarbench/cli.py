@@ -24,6 +24,7 @@ COMMANDS = (
     "gallery",
     "ls",
     "images",
+    "audit",
     "publish",
     "attack",
     "generate",

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 from iarbench.harness import codec_control
 from iarbench.harness.plan import Plan
 from iarbench.images.record import ImageRecord
-from iarbench.images.traits import Grey, blockiness, grey_of, high_frequency, sharpness
+from iarbench.images.traits import grey_of
+from iarbench.images.trivial import AT_MOST, HIGH, LOW, OF_FILE, OF_PICTURE, area
 from iarbench.models import variants
-
-LOW, HIGH = 0.1, 0.9
-"""An AUROC outside these bounds is reported as a leak."""
-
-AT_MOST = 300
-"""Images looked at in each set; enough to see such an AUROC."""
-
 
 Areas = dict[str, dict[str, dict[str, float]]]
 """target -> trivial property -> non-member set -> AUROC in [0, 1] of that property on clean test images; 0.5 = it says
@@ -32,7 +23,7 @@ def warnings_of(areas: Areas) -> list[str]:
         for name, by_set in traits.items():
             if name in codec_control.NAMES:
                 continue  # what was measured for the control, not on the files
-            if apart := [f"{other} (AUROC {area:.3f})" for other, area in by_set.items() if not LOW <= area <= HIGH]:
+            if apart := [f"{other} (AUROC {value:.3f})" for other, value in by_set.items() if not LOW <= value <= HIGH]:
                 found.setdefault(name, []).append(f"{target} from {', '.join(apart)}")
     return [
         f"warning: {name} alone separates {'; '.join(pairs)}: the sets were not treated alike, or the generator leaves "
@@ -59,33 +50,20 @@ def check_leaks(plan: Plan) -> Areas:
         members = traits_of(target, spec.member_split, size)
         areas[target] = {
             name: {
-                source: _auroc([traits[name] for traits in members], [traits[name] for traits in others[source]])
+                source: area([traits[name] for traits in members], [traits[name] for traits in others[source]])
                 for source in sources
                 if source != target and members and others[source]
             }
-            for name in (*_OF_FILE, *_OF_PICTURE, *codec_control.NAMES)
+            for name in (*OF_FILE, *OF_PICTURE, *codec_control.NAMES)
         }
     return areas
-
-
-_OF_FILE: dict[str, Callable[[ImageRecord], float | str]] = {
-    "file size": lambda record: float(len(record.bytes)),
-    "file format": lambda record: record.format,
-    "image width": lambda record: float(record.width),
-    "image height": lambda record: float(record.height),
-}
-_OF_PICTURE: dict[str, Callable[[Grey], float]] = {
-    "8x8 blockiness": blockiness,
-    "high-frequency energy": high_frequency,
-    "sharpness": sharpness,
-}
 
 
 def _traits(record: ImageRecord) -> dict[str, float | str]:
     image = record.pil()
     grey = grey_of(image)
-    of_file = {name: measure(record) for name, measure in _OF_FILE.items()}
-    return of_file | {name: measure(grey) for name, measure in _OF_PICTURE.items()} | codec_control.traits_of(image)
+    of_file = {name: measure(record) for name, measure in OF_FILE.items()}
+    return of_file | {name: measure(grey) for name, measure in OF_PICTURE.items()} | codec_control.traits_of(image)
 
 
 def _sample(plan: Plan, source: str, split: str) -> list[ImageRecord]:
@@ -93,13 +71,3 @@ def _sample(plan: Plan, source: str, split: str) -> list[ImageRecord]:
     # Spread over the set: its first images may all come from one corner of it.
     step = max(1, len(rows) // AT_MOST)
     return plan.images.read(rows["image_id"].tolist()[::step][:AT_MOST])
-
-
-def _auroc(members: Sequence[Any], others: Sequence[Any]) -> float:
-    from iarbench.stats.metrics import auroc
-    from iarbench.stats.thresholds import Scores
-
-    if isinstance(members[0], str):
-        usual = Counter(members).most_common(1)[0][0]
-        members, others = ([float(value == usual) for value in side] for side in (members, others))
-    return round(auroc(Scores.of(members), Scores.of(others)).value, 6)

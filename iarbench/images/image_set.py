@@ -25,6 +25,7 @@ from iarbench.images.shards import COLUMNS, write_shards
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
 
 __all__ = ["ImageRecord", "ImageSet"]
 
@@ -98,6 +99,10 @@ class ImageSet:
 
         # A nullable integer column would turn into floats, which cannot hold every seed.
         return self._table.take(self._rows).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+    def small_columns(self) -> pa.Table:
+        """The same as an Arrow table, empty cells as null."""
+        return self._table.take(self._rows)
 
     def filter(self, **allowed: str | Collection[str] | None) -> ImageSet:
         """A view of the rows whose columns hold one of the allowed values: `filter(source="a", split=("x", "y"))`.
@@ -176,17 +181,24 @@ class ImageSet:
         not match their hash, images that do not decode or differ in size or format from their row, and files that
         cannot be read.
         """
-        problems = empty_cells(self._table.take(self._rows))
+        problems = empty_cells(self.small_columns())
         counts = Counter(image_id for image_id in self._column("image_id") if image_id)
         problems += [f"{image_id}: this id occurs {count} times" for image_id, count in counts.items() if count > 1]
         problems += self.shared_files()
+        for found in self.unchecked():
+            problems += [str(found)] if isinstance(found, UserError) else check_record(found)[0]
+        return problems
+
+    def unchecked(self) -> Iterator[ImageRecord | UserError]:
+        """All records in order as they lie there, to find out what is wrong with them; for the rest of a file that
+        cannot be read, what its reading raised.
+        """
         for file in np.unique(self._where[self._rows, 0]).tolist():
             try:
                 for _, record in self._fetch(self._rows[self._where[self._rows, 0] == file]):
-                    problems += _check(record)
+                    yield record
             except UserError as error:
-                problems.append(str(error))
-        return problems
+                yield error
 
     @property
     def _place(self) -> Path:
@@ -243,15 +255,16 @@ def _matches(record: ImageRecord) -> bool:
     return hashlib.sha256(record.bytes).hexdigest() == record.sha256
 
 
-def _check(record: ImageRecord) -> list[str]:
+def check_record(record: ImageRecord) -> tuple[list[str], Image.Image | None]:
+    """A line for each problem of a record, and its picture, 8-bit RGB and upright; None if it does not decode."""
     problems = []
     if not _matches(record):
         problems.append(f"{record.image_id}: the bytes do not match their sha256")
     try:
         image, container, _ = decode(record.bytes, record.image_id or "image without an id")
     except ImageError as error:
-        return [*problems, str(error)]
+        return [*problems, str(error)], None
     if (image.width, image.height, container) != (record.width, record.height, record.format):
         found, stated = f"{image.width}x{image.height} {container}", f"{record.width}x{record.height} {record.format}"
         problems.append(f"{record.image_id}: is {found}, its row says {stated}")
-    return problems
+    return problems, image

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from iarbench.models import variants
+
 _FREE = {"cc0", "cc0-1.0", "pdm", "pdm-1.0", "mit", "apache-2.0", "isc", "0bsd", "unlicense", "wtfpl", "zlib"}
 _FREE |= {
     "bsd",
@@ -74,3 +76,18 @@ def terms_of(licence: str | None) -> Terms:
             return Terms(f"{licence} forbids to publish changed copies, such as resized ones", hub, True)
         return Terms(None, hub, True)
     return Terms(f"{licence!r} is no licence that iarbench knows to allow publishing", "other")
+
+
+def licence_of(source: str, licence: str | None) -> str | None:
+    """The licence of an image: what its row states, or else what its generator's description says of its images."""
+    if licence and licence.strip():
+        return licence
+    return variants.get(source).image_licence if source in variants.names() else None
+
+
+def refusal_of(licence: object, author: object, page: object) -> str | None:
+    """Why an image is not to be published, None if it may be; cells that are no text are empty ones."""
+    terms = terms_of(licence if isinstance(licence, str) else None)
+    if terms.refusal is None and terms.asks_for_credit and not any(isinstance(one, str) for one in (author, page)):
+        return f"{licence} asks for credit, and neither author nor page is known"
+    return terms.refusal

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from iarbench.audit.report import audit_sets
+from iarbench.errors import UserError
 from iarbench.files import write_text
 from iarbench.hub_upload import CARD
 from iarbench.images.image_set import ImageSet
@@ -24,14 +26,22 @@ def publish_set(name: str, licences: Mapping[str, str], notes: str, how: Sending
         how: where to, and whether to send at all.
 
     Raises:
-        UserError: what `stage` and `iarbench.hub_upload.upload` raise.
+        UserError: the set is damaged, or what `stage` and `iarbench.hub_upload.upload` raise.
     """
     images = ImageSet.open(name)
+    sources = sorted(set(images.small_columns().column("source").to_pylist()))
+    if strange := sorted(licences.keys() - set(sources)):
+        raise UserError(f"--licence {strange[0]}: no such source; sources: {', '.join(sources)}")
 
     def fill(folder: Path) -> list[str]:
+        found = audit_sets([name], [images])
+        if damage := found.of("damage"):
+            lines = f"{len(damage)} things are damaged (the first: {damage[0].line})"
+            raise UserError(f"{name}: {lines}; `iarbench audit {name}` names them all")
         staged = stage(images, name, folder, licences)
-        write_text(folder / CARD, set_card(staged, About(how.to.name, images, (), notes)))
-        return _told(staged)
+        limits = [one.line for level in ("leak", "note") for one in found.of(level) if one.check != "licences"]
+        write_text(folder / CARD, set_card(staged, About(how.to.name, images, limits, notes)))
+        return [*_told(staged), *(f"leak: {one.line}" for one in found.of("leak"))]
 
     return send(how, fill, OWNED)
 

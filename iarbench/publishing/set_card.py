@@ -56,7 +56,7 @@ class About:
     whole: ImageSet
     """The set with the images that are listed only."""
     limits: Sequence[str]
-    """Sentences."""
+    """What an audit has found, a line each."""
     notes: str = ""
     """Markdown of the user's."""
 
@@ -87,7 +87,7 @@ def set_card(staged: Staged, about: About) -> str:
         whole_fingerprint=about.whole.fingerprint,
         fingerprint=fingerprint,
         images=f"{images:,}",
-        limits="\n".join(f"- {line}" for line in [*about.limits, *_always(generated)]),
+        limits="\n".join(f"- {line}" for line in [*map(_sentence, about.limits), *_always(generated)]),
         notes=about.notes.strip(),
     )
 
@@ -162,6 +162,10 @@ def _authors(rows: pd.DataFrame) -> str:
         return f"made by {source}" if source in variants.names() else "not known"
     more = f" and {len(names) - _AUTHORS} more" if len(names) > _AUTHORS else ""
     return ", ".join(map(_plain, names[:_AUTHORS])) + more
+
+
+def _sentence(line: str) -> str:
+    return _plain(line[:1].upper() + line[1:]) + "."
 
 
 def _plain(text: str) -> str:

@@ -13,8 +13,7 @@ from iarbench.errors import UserError
 from iarbench.files import write_atomically
 from iarbench.images.image_set import ImageSet
 from iarbench.images.shards import write_shards
-from iarbench.models import variants
-from iarbench.publishing.licences import terms_of
+from iarbench.publishing.licences import licence_of, refusal_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,20 +73,18 @@ class Staged:
 def stage(images: ImageSet, name: str, folder: Path, given: Mapping[str, str]) -> Staged:
     """Write shards, lists and samples of an image set, which the user calls `name`, into the empty `folder`.
 
-    A published row states its licence: its own, the one `given` for its source, or that of its generator's images.
+    A published row states its licence: its own, that of its generator's images, or the one `given` for its source.
 
     Raises:
-        UserError: names that no configuration or split can have, a source that is not there, images that cannot be
-            listed, or bytes that do not match their sha256.
+        UserError: names that no configuration or split can have, images that cannot be listed, or bytes that do not
+            match their sha256.
     """
     index = images.index()
-    if strange := sorted(given.keys() - set(index["source"])):
-        raise UserError(f"--licence {strange[0]}: no such source; sources: {', '.join(sorted(set(index['source'])))}")
     index["licence"] = [
-        licence if isinstance(licence, str) and licence.strip() else given.get(source) or _of_generator(source)
+        licence_of(source, licence if isinstance(licence, str) else None) or given.get(source)
         for licence, source in zip(index["licence"], index["source"], strict=True)
     ]
-    index["refusal"] = [_refusal(row.licence, row.author, row.page) for row in index.itertuples()]
+    index["refusal"] = [refusal_of(row.licence, row.author, row.page) for row in index.itertuples()]
     allowed = index[index["refusal"].isna()]
     licences = dict(zip(allowed["image_id"], allowed["licence"], strict=True))
     parts = _parts(allowed)
@@ -118,18 +115,6 @@ def samples(images: ImageSet) -> Image.Image:
         empty = Image.new("RGB", (_SIDE, _SIDE), "white")
         pictures += row + [empty] * (_COLUMNS - len(row))
     return contact_sheet(pictures, _COLUMNS)
-
-
-def _refusal(licence: object, author: object, page: object) -> str | None:
-    """Why an image is not published; cells that are no text are empty ones."""
-    terms = terms_of(licence if isinstance(licence, str) else None)
-    if terms.refusal is None and terms.asks_for_credit and not any(isinstance(one, str) for one in (author, page)):
-        return f"{licence} asks for credit, and neither author nor page is known"
-    return terms.refusal
-
-
-def _of_generator(source: str) -> str | None:
-    return variants.get(source).image_licence if source in variants.names() else None
 
 
 def _parts(index: pd.DataFrame) -> tuple[Part, ...]:

@@ -1,0 +1,1 @@
+"""What is wrong with image sets, seen before a detector learns it."""
