@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from iarbench.errors import UserError
 from iarbench.images.preparation import Preparation, Preprocessing, StoredAs
-from iarbench.models.variants import FastLoader, check_encoder
+from iarbench.models.variants import FastLoader, encoder_names
 from iarbench.registry import did_you_mean
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -188,10 +188,8 @@ def check_task(data: dict[Any, Any], where: str) -> TaskSpec:
     except ValidationError as error:
         raise UserError(f"{where}: {_what_is_wrong(error)}") from None
     for name in spec.encoders:
-        try:
-            check_encoder(name)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from None
+        if name not in (known := encoder_names()):
+            raise UserError(f"{where}: {did_you_mean('encoder', name, known)}")
     return spec
 
 

@@ -38,7 +38,7 @@ class Task:
         """A packaged task by name, or one of the user's by path. Raises UserError."""
         path = content.task_path(name)
         text = read_text(path)
-        spec = parse_task(text, str(path))
+        spec = _each_once(parse_task(text, str(path)))
         siblings = _siblings(spec.targets)
         return cls(spec, text, spec.targets, siblings, _families(spec.targets, siblings))
 
@@ -54,7 +54,7 @@ class Task:
             UserError: a value that the key does not allow.
         """
         given = {key: value for key, value in changes.items() if value}
-        spec = check_task(self.spec.model_dump() | given, "command line")
+        spec = _each_once(check_task(self.spec.model_dump() | given, "command line"))
         generators = tuple(dict.fromkeys((*self.generators, *spec.targets)))
         siblings = _siblings(generators)
         families = _families(generators, siblings)
@@ -170,6 +170,12 @@ class Task:
     def nonmembers(self, target: str) -> set[str]:
         """Sources whose images the target did not make."""
         return {*self.spec.real, *self.generators} - {target}
+
+
+def _each_once(spec: TaskSpec) -> TaskSpec:
+    """The task with every name once."""
+    lists = ("targets", "attacks", "detectors", "encoders", "fpr")
+    return spec.model_copy(update={name: tuple(dict.fromkeys(getattr(spec, name))) for name in lists})
 
 
 def _siblings(generators: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -158,9 +158,10 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
     An attack that is asked for by its own name is not left out: it raises where it cannot be made.
 
     Raises:
-        UserError: an unknown suite, or an attack that this installation cannot make.
+        UserError: an unknown suite, an attack that this installation cannot make, or one in two spellings.
     """
     found: list[str] = []
+    spelt: dict[str, str] = {}
     notes: list[str] = []
     for name in names:
         if name.startswith(PREFIX):
@@ -168,7 +169,10 @@ def expand(names: Sequence[str]) -> tuple[list[str], list[str]]:
             found += held
             notes += left_out
             continue
-        if lacking := parse(name).lacking():
+        attack = parse(name)
+        if (first := spelt.setdefault(attack.name, name)) != name:
+            raise UserError(f"attacks {first!r} and {name!r} are the same one; leave one out")
+        if lacking := attack.lacking():
             raise UserError(f"attack {name!r}: {lacking}")
         found.append(name)
     return list(dict.fromkeys(found)), notes

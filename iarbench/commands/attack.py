@@ -39,6 +39,7 @@ def execute(args: argparse.Namespace) -> int:
 
     engine = launch(args)
     attack = attacks.parse(args.attack)
+    options.require_new_set(args.out)
     images = ImageSet.open(images_path(args.images))
     origin = {"images": args.images, "images_fingerprint": images.fingerprint, "attack": args.attack}
     origin |= {"attack_version": attack.version}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.commands import gallery_evaluate, options
-from iarbench.commands.gallery_options import add_encoder, add_recipe, add_sides, encoder_of, recipe_of
+from iarbench.commands.gallery_options import add_encoder, add_recipe, add_sides, check_sides, encoder_of, recipe_of
 from iarbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,24 +64,27 @@ def _build(args: argparse.Namespace) -> int:
     from iarbench.content import images_path
     from iarbench.images.image_set import ImageSet
     from iarbench.retrieval.draw import draw, sides
-    from iarbench.retrieval.gallery import Gallery, entry_of
-    from iarbench.retrieval.reading import set_pixels
 
     if args.out.exists():
         raise UserError(f"{args.out} is there already: give a new file")
-    encoder = encoder_of(args)
+    options.require_new_file(args.out, "--out")
+    check_sides(args)
     images = ImageSet.open(images_path(args.set)).filter(split=args.split)
     index = images.index()
     if index.empty:
         raise UserError(f"{args.set} has no images of split {args.split!r}; choose one with --split")
     real = sides(index["source"], args.real, args.generated)
     drawn = draw(index, args.k, args.seed)
+
+    from iarbench.retrieval.gallery import Gallery, entry_of
+    from iarbench.retrieval.reading import set_pixels
+
     pairs = [(image_id, label) for label, ids in drawn.items() for image_id in ids]
     pixels = set_pixels(images, [image_id for image_id, _ in pairs])
     entries = [
         entry_of(image_id, label, real[label], image) for (image_id, label), image in zip(pairs, pixels, strict=True)
     ]
-    made = Gallery.build(encoder, entries, pixels, recipe_of(args) if args.adapt else None)
+    made = Gallery.build(encoder_of(args), entries, pixels, recipe_of(args) if args.adapt else None)
     made.save(args.out)
     adapted = ", encoder adapted to them" if args.adapt else ""
     print(f"{args.out}: {len(entries)} images of {len(drawn)} classes ({', '.join(drawn)}){adapted}")

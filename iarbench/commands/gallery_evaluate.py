@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iarbench.commands import options
-from iarbench.commands.gallery_options import add_encoder, add_recipe, add_sides, encoder_of, recipe_of
+from iarbench.commands.gallery_options import add_encoder, add_recipe, add_sides, check_sides, encoder_of, recipe_of
 from iarbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.images.image_set import ImageSet
     from iarbench.retrieval.draw import sides
 
-    encoder = encoder_of(args)
+    sizes, attacks = _sizes(args.k), _attacks(args)
+    check_sides(args)
+    options.require_new_file(args.out, "--out")
     whole = ImageSet.open(images_path(args.set))
     known = whole.filter(split=args.gallery_split)
     if not len(known):
@@ -65,8 +67,9 @@ def execute(args: argparse.Namespace) -> int:
     real = sides(known.index()["source"], args.real, args.generated)
     if len(real) < 2:
         raise UserError(f"{args.set} has one class only in split {args.gallery_split!r}; retrieval needs two")
-    galleries = _galleries(args, known)
-    queries = _queries(args, whole.filter(split=args.query_split, source=real))
+    galleries = _galleries(args, known, sizes)
+    queries = _queries(args, whole.filter(split=args.query_split, source=real), attacks)
+    encoder = encoder_of(args)
     rows = [_identified(args, row) for row in _evaluate(args, encoder, galleries, queries, real)]
     generators = [name for name, is_real in real.items() if not is_real]
     rows += [_identified(args, row) for row in _episodes(args, encoder, known, queries, generators)]
@@ -77,13 +80,20 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _galleries(args: argparse.Namespace, known: ImageSet) -> list[Drawn]:
+def _attacks(args: argparse.Namespace) -> dict[str, str]:
+    """Name of each attack -> as it was written. Raises UserError for one that is unknown."""
+    from iarbench.attack import parse
+
+    return {parse(attack).name: attack for attack in options.names(args.attack) or ["none"]}
+
+
+def _galleries(args: argparse.Namespace, known: ImageSet, sizes: list[int]) -> list[Drawn]:
     from iarbench.retrieval.draw import draw
     from iarbench.retrieval.evaluate import Drawn
     from iarbench.retrieval.reading import set_pixels
 
     found = []
-    for k in _sizes(args.k):
+    for k in sizes:
         for seed in range(args.seed, args.seed + args.draws):
             drawn = draw(known.index(), k, seed)
             ids = [image_id for several in drawn.values() for image_id in several]
@@ -99,8 +109,7 @@ def _sizes(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, parts)))
 
 
-def _queries(args: argparse.Namespace, asked: ImageSet) -> dict[str, Queries]:
-    from iarbench.attack import parse
+def _queries(args: argparse.Namespace, asked: ImageSet, names: dict[str, str]) -> dict[str, Queries]:
     from iarbench.progress import Progress
     from iarbench.retrieval.evaluate import Queries
     from iarbench.retrieval.reading import set_pixels
@@ -112,8 +121,6 @@ def _queries(args: argparse.Namespace, asked: ImageSet) -> dict[str, Queries]:
         index = index.groupby("source", sort=False).head(args.limit)
     ids: list[str] = index["image_id"].tolist()
     labels, groups = tuple(index["source"].tolist()), tuple(index["group"].tolist())
-    attacks = options.names(args.attack) or ["none"]
-    names = {parse(attack).name: attack for attack in attacks}
     with Progress("reading queries", len(ids) * len(names), stream=None if args.quiet else sys.stderr) as progress:
         return {
             name: Queries(set_pixels(asked, ids, attack, progress.advance), labels, groups)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+from iarbench.errors import UserError
 from iarbench.retrieval.source import KINDS, MODES, PACKAGED, Source
 
 if TYPE_CHECKING:
@@ -46,16 +48,25 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def encoder_of(args: argparse.Namespace) -> Encoder:
-    """What the options of `add_encoder` say; also splits --real and --generated into names.
+def check_sides(args: argparse.Namespace) -> None:
+    """Split --real and --generated into names; see that device and weights are there, without loading them.
 
     Raises:
-        UserError: weights or a device that cannot be used.
+        UserError: they are not.
     """
+    from iarbench.device import check_device
+
+    args.real, args.generated = options.names(args.real), options.names(args.generated)
+    check_device(args.device)
+    if args.weights and not Path(args.weights).is_file():
+        raise UserError(f"--weights {args.weights}: there is no such file")
+
+
+def encoder_of(args: argparse.Namespace) -> Encoder:
+    """What the options of `add_encoder` say. Raises UserError for weights or a device that cannot be used."""
     from iarbench.device import resolve_device
     from iarbench.retrieval.encoders import load_encoder
 
-    args.real, args.generated = options.names(args.real), options.names(args.generated)
     source = Source(args.fingerprint, args.mode, args.weights or PACKAGED)
     return load_encoder(source).to(resolve_device(args.device))
 

@@ -33,12 +33,16 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--count", type=options.positive, required=True, help="how many images")
     parser.add_argument("--out", type=Path, required=True, help="folder for the image set; must not hold one yet")
     parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, or an image set with captions")
-    parser.add_argument("--split", default="test", help="name of the split; another split, other images")
+    parser.add_argument(
+        "--split", type=options.new_name, default="test", help="name of the split; another split, other images"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed, other images")
     parser.add_argument("--sampling", default="default", help="named sampling settings of the generator")
     parser.add_argument("--container", choices=["webp", "png"], default="webp", help="lossless file format")
     parser.add_argument("--batch-size", type=options.positive, default=50)
-    parser.add_argument("--grid", type=Path, metavar="FILE", help="also draw the first 64 images as one picture")
+    parser.add_argument(
+        "--grid", type=options.picture, metavar="FILE", help="also draw the first 64 images as one picture"
+    )
     help = "images of a shard, the most that a kill can cost; default: 1000"
     parser.add_argument("--shard", type=options.positive, default=1000, metavar="N", help=help)
     options.add_device(parser)
@@ -49,6 +53,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Sample what is missing, and give the set its name."""
     from iarbench import __version__
+    from iarbench.files import require_writable, write_atomically
     from iarbench.harness.launch.set_work import finish_set, make_shards, order_for, shards
     from iarbench.images.contact_sheet import contact_sheet
     from iarbench.models import variants
@@ -57,6 +62,9 @@ def execute(args: argparse.Namespace) -> int:
     engine, weights = launch(args), options.weights_folder(args)
     options.check_device_here(args)
     variant = variants.get(args.generator)
+    variant.require_sampling(args.sampling)
+    require_writable(args.out.parent, "--out")
+    options.require_new_file(args.grid, "--grid")
     asked = {
         "generator": args.generator,
         "weights": weights_hash(variant, "original", weights, transformer=True),
@@ -77,7 +85,8 @@ def execute(args: argparse.Namespace) -> int:
     images = finish_set(order, args.out, "generation.json", asked | settings)
     if args.grid:
         first = next(images.iterate(batch_size=64))
-        contact_sheet([record.pil() for record in first], columns=8).save(args.grid)
+        sheet = contact_sheet([record.pil() for record in first], columns=8)
+        write_atomically(args.grid, lambda file: sheet.save(file, format=options.PICTURES[args.grid.suffix.lower()]))
     print(f"{len(images)} images in {args.out}, fingerprint {images.fingerprint[:12]}")
     return 0
 

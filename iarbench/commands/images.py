@@ -129,13 +129,12 @@ def execute(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     from iarbench.images.image_set import ImageSet
     from iarbench.images.importing import ImportReport, Treatment
-    from iarbench.images.shards import require_free
     from iarbench.images.sources import open_source
 
     for option in ("source", "split"):
         if getattr(args, option) == "":
             raise UserError(f"--{option} is empty: give a name, or leave it out")
-    require_free(args.out)
+    options.require_new_set(args.out)
     report = ImportReport()
     treatment = Treatment(args.source, args.split, args.prefix, _preprocess(args), args.limit, args.skip)
     own = {name: getattr(args, name) for name in OF_A_SOURCE}
@@ -180,6 +179,7 @@ def _lock(args: argparse.Namespace) -> int:
     from iarbench.images.image_set import ImageSet
     from iarbench.images.lock import Lock
 
+    options.require_new_file(args.out, "--out")
     lock = Lock.of(ImageSet.open(images_path(args.path)), args.path)
     lock.write(args.out)
     print(f"{args.out}: {len(lock.images)} images, {args.out.stat().st_size / 1000:.0f} kB")
@@ -227,6 +227,7 @@ def _join(args: argparse.Namespace) -> int:
 
     if len(args.paths) < 2:
         raise UserError("images join: give two or more sets")
+    options.require_new_set(args.out)
     sets = [ImageSet.open(images_path(path)) for path in args.paths]
     written = ImageSet.write(_counted(join(sets, args.paths, args.prefix)), args.out)
     for line in written.shared_files():

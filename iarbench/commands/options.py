@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from iarbench.harness.plan import Settings
     from iarbench.results.view import View
 
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Endings of picture files that commands write -> the format as Pillow calls it."""
+
 Subparsers = argparse._SubParsersAction  # type: ignore[type-arg]
 
 
@@ -63,6 +66,26 @@ def require_source(src: str, **given: str | None) -> None:
     from iarbench.images.sources import open_source
 
     open_source(src, Treatment(), ImportReport(), **given)
+
+
+def require_new_set(out: Path) -> None:
+    """See that an image set can be written to the folder `out`. Raises UserError."""
+    from iarbench.files import require_writable
+    from iarbench.images.shards import require_free
+
+    require_free(out)
+    require_writable(out.parent, "--out")
+
+
+def require_new_file(path: Path | None, option: str) -> None:
+    """See that the file that an option names, if it names one, can be written. Raises UserError."""
+    from iarbench.files import require_writable
+
+    if path is None:
+        return
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder; give the name of a file")
+    require_writable(path.parent, option)
 
 
 def add_compute(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +159,20 @@ def new_name(text: str) -> str:
             f"{text!r} is no name: use letters, digits, '.', '_' and '-', up to 100 of them"
         )
     return text
+
+
+def picture(text: str) -> Path:
+    """A picture file to write, for argparse."""
+    if Path(text).suffix.lower() not in PICTURES:
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in one of {', '.join(PICTURES)}")
+    return Path(text)
+
+
+def png(text: str) -> Path:
+    """A PNG file to write, for argparse."""
+    if Path(text).suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .png")
+    return Path(text)
 
 
 def positive(text: str) -> int:

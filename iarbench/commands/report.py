@@ -29,7 +29,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="all rows as one JSON object")
     form.add_argument("--markdown", action="store_true", help="a Markdown table")
-    parser.add_argument("--png", type=Path, metavar="FILE", help="also draw it")
+    parser.add_argument("--png", type=options.png, metavar="FILE", help="also draw it")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -38,7 +38,8 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import recompute
 
-    outcome = recompute(args.run)
+    options.require_new_file(args.png, "--png")
+    outcome = recompute(args.run, args.fpr)
     if args.json:
         print(json.dumps({"out": str(args.run), **outcome.dump()}, ensure_ascii=False))
     elif args.markdown:

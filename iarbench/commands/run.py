@@ -81,6 +81,7 @@ def _add_own_images(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Plan, run, print."""
     from iarbench.commands.run_lacking import show_lacking
+    from iarbench.files import require_writable
     from iarbench.harness.codec_control import control_line
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import prepare, run
@@ -89,8 +90,10 @@ def execute(args: argparse.Namespace) -> int:
     task, notes = _task(args)
     if args.dry_run and (status := show_lacking(task, settings.weights_dir, args.json)):
         return status
-    plan = prepare(task, settings, notes, hashed=engine is None)
     out = args.out or Path("runs") / task.spec.name
+    if not args.dry_run:
+        require_writable(out, "--out")
+    plan = prepare(task, settings, notes, hashed=engine is None)
     for note in plan.notes:
         options.say(f"note: {note}", args.quiet)
     if args.dry_run:
@@ -110,9 +113,10 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:
-    from iarbench.files import cache_dir
+    from iarbench.files import cache_dir, require_writable
     from iarbench.harness.own_images import own_task
     from iarbench.harness.own_set import OwnImages
+    from iarbench.harness.reuse import require_runs
     from iarbench.task import Task
 
     own = OwnImages.asked(
@@ -127,7 +131,11 @@ def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:
         fpr=args.fpr,
         images=args.images,
     )
-    return own_task(task, own, cache_dir() / "own-images", None if args.quiet else sys.stderr) if own else (task, [])
+    require_runs(args.reuse)
+    if own is None:
+        return task, []
+    require_writable(cache_dir(), "IARBENCH_CACHE")
+    return own_task(task, own, cache_dir() / "own-images", None if args.quiet else sys.stderr)
 
 
 def _describe(plan: Plan, out: Path, as_json: bool) -> int:

@@ -65,9 +65,10 @@ def execute(args: argparse.Namespace) -> int:
     for name in ("calibration", "launch", "jobs", "slurm", "address"):
         if getattr(args, name) is not None:
             raise UserError(f"--{name} needs --out FILE, the table to write")
-    from iarbench.files import cache_dir
+    from iarbench.files import cache_dir, require_writable
     from iarbench.harness.trace import make_tracer
     from iarbench.images.picture_files import find_pictures
+    from iarbench.models import variants
     from iarbench.progress import Progress
     from iarbench.task import Task
 
@@ -75,6 +76,9 @@ def execute(args: argparse.Namespace) -> int:
     task = Task.load(args.task or "mini").narrowed(
         targets=options.names(args.target), detectors=[args.detector], encoders=[args.encoder] if args.encoder else None
     )
+    for name in task.spec.targets:
+        variants.get(name)
+    require_writable(cache_dir(), "IARBENCH_CACHE")
     files, errors, notes = find_pictures(args.images)
     for note in notes:
         options.say(f"note: {note}", args.quiet)

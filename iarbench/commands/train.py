@@ -115,8 +115,8 @@ def execute(args: argparse.Namespace) -> int:
     _refuse_options_of_others(args)
     check_device(args.device)
     require_writable(args.out, "--out")
-    options.require_source(args.images, label_column=args.label_column)
     folder = _folder(args)
+    options.require_source(args.images, label_column=args.label_column)
 
     import torch
 

@@ -1,21 +1,22 @@
 """What detectors are to learn, from which images of a split of their own, and where it is stored.
 
 What was learnt lies in `learnt/<detector>/<target>/<encoder>-<key>.safetensors` below the folder of a run, the key
-being the hash of everything it follows from. The hash of the file is in the identity of the scores: when it changes,
-they are computed again.
+being the hash of everything it follows from. It holds the digest of its own tensors, so that a damaged one is learnt
+again. The hash of the file is in the identity of the scores: when it changes, they are computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iarbench.detector import fits_once, tells_siblings
 from iarbench.errors import UserError
-from iarbench.files import sha256_file
+from iarbench.files import write_atomically
 from iarbench.harness.choose import Choice
 from iarbench.harness.store import safe
 from iarbench.models.variants import Variant
@@ -99,18 +100,39 @@ def _sides(detector: Choice, target: str | None, task: Task) -> dict[str, set[st
     return {f"members of {target}": {target}, f"non-members of {target}": others}
 
 
-def digest(root: Path, fit: Fit) -> str | None:
-    """SHA-256 of what was learnt; None when it is not there, or damaged."""
-    from safetensors import SafetensorError, safe_open
+def write_learnt(root: Path, fit: Fit, learnt: Mapping[str, Tensor]) -> None:
+    """Store what was learnt, with its key and the digest of its tensors."""
+    from safetensors.torch import save
 
-    path = root / fit.path
+    tensors = dict(learnt)
+    data = save(tensors, metadata={"key": fit.key, "content": _content(save(tensors))[1]})
+    write_atomically(root / fit.path, lambda file: file.write(data))
+
+
+def digest(root: Path, fit: Fit) -> str | None:
+    """SHA-256 of the file that holds what was learnt; None when it is not there, or damaged."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            if (file.metadata() or {}).get("key") != fit.key:
-                return None
-        return sha256_file(path)
-    except (OSError, SafetensorError):
+        data = (root / fit.path).read_bytes()
+        told, content = _content(data)
+    except (OSError, ValueError, AttributeError):
         return None
+    if told.get("key") != fit.key or told.get("content", content) != content:  # older files do not tell
+        return None
+    return hashlib.sha256(data).hexdigest()
+
+
+def _content(data: bytes) -> tuple[dict[str, Any], str]:
+    """What a safetensors file says of itself, and the SHA-256 of its tensors: names, types, shapes and bytes.
+
+    Raises:
+        ValueError, AttributeError: it is none.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    told = header.pop("__metadata__", None) or {}
+    found = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    found.update(data[end:])
+    return dict(told), found.hexdigest()
 
 
 def load_learnt(root: Path, fit: Fit) -> dict[str, Tensor]:

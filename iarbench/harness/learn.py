@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.detector import what_it_reads
-from iarbench.files import write_atomically
-from iarbench.harness.fit import Fit, digest
+from iarbench.harness.fit import Fit, digest, write_learnt
 from iarbench.harness.plan import Plan, Settings
 from iarbench.results.rows import CLEAN
 
@@ -58,8 +57,6 @@ def learn(plan: Plan, root: Path, settings: Settings) -> Plan:
 
 def fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> None:
     """Let the detectors of `fits` learn and store it below `root`. `settings`: after `decide`; raises as `learn`."""
-    from safetensors.torch import save
-
     from iarbench.harness.execute import be_exact, exact_threads
     from iarbench.harness.isolate import Isolated
     from iarbench.harness.targets import load_targets
@@ -72,8 +69,7 @@ def fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> 
         at_work = Isolated(choice.make(), targets[variant.name, encoder, transformer], choice.owner, choice.folder)
         with exact_threads(settings):
             learnt = at_work.fit(_Images(fit, plan, at_work, settings))
-        data = save(learnt, metadata={"key": fit.key})
-        write_atomically(root / fit.path, lambda file, data=data: file.write(data))  # type: ignore[misc]
+        write_learnt(root, fit, learnt)
 
 
 class _Images:

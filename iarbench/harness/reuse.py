@@ -19,13 +19,19 @@ def take_over(plan: Plan, root: Path, others: Sequence[Path]) -> None:
     Raises:
         UserError: one of them is not the folder of a run.
     """
+    require_runs(others)
     for other in others:
-        if not (other / "scores").is_dir():
-            raise UserError(f"{other}: no scores to reuse; give the folder that `iarbench run --out` wrote")
         for fit in unfitted(plan, root):
             if digest(other, fit) is not None:
                 copy_atomically(other / fit.path, root / fit.path)
         take_parts(with_learnt(plan, root), root, other)
+
+
+def require_runs(others: Sequence[Path]) -> None:
+    """Raise UserError for a folder without scores."""
+    for other in others:
+        if not (other / "scores").is_dir():
+            raise UserError(f"{other}: no scores to reuse; give the folder that `iarbench run --out` wrote")
 
 
 def take_parts(plan: Plan, root: Path, other: Path) -> None:

@@ -76,8 +76,8 @@ def prepare(task: Task, settings: Settings, notes: Iterable[str] = (), *, hashed
     """
     for name in task.spec.targets:
         variants.get(name)  # a name that nobody knows is not a set that is missing
-    images = _open(task)
     task, suites = with_suites(task)
+    images = _open(task)
     task, listed = with_all(task, set(images.index()["split"]))
     fitted, missing = leave_out_missing(task, images, settings.limit)
     plan = make_plan(fitted, images, task.spec.images, settings, hashed=hashed)
@@ -181,11 +181,14 @@ def _estimate(images: int, runs: Sequence[OneRun]) -> str:
     return f"about {duration(images / speeds[-1])}, as fast as the last time"
 
 
-def recompute(root: Path) -> Outcome:
+def recompute(root: Path, fpr: float | None = None) -> Outcome:
     """The results of a finished run, computed anew from its stored scores; nothing is written.
 
+    Args:
+        fpr: a nominal rate that is going to be shown, as a fraction.
+
     Raises:
-        UserError: `root` is not a finished run, or a file of it is not as it was written.
+        UserError: `root` is not a finished run, a file of it is not as it was written, or it has no results at `fpr`.
     """
     from iarbench.results.scores import load_index, load_scores
 
@@ -194,6 +197,9 @@ def recompute(root: Path) -> Outcome:
         raise UserError(f"{root}: no run here; give the folder that `iarbench run --out` wrote")
     if manifest.status != "finished":
         raise UserError(f"{root}: the run is not finished; repeat it: {manifest.runs[-1].command}")
+    rates = manifest.task.effective.fpr
+    if fpr is not None and fpr not in rates:
+        raise UserError(f"{root} has no results at FPR {fpr:g}; there are: {', '.join(f'{rate:g}' for rate in rates)}")
     again = f"repeat the run, which writes it anew: {manifest.runs[-1].command}"
     if lacking := [name for name in RESULTS[:2] if not (root / name).is_file()]:
         raise UserError(f"{root} lacks {lacking[0]}; {again}")

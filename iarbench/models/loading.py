@@ -151,8 +151,7 @@ def load_generator(
 ) -> Generator:
     """A generator ready to sample with the named ``sampling`` settings."""
     variant = variants.get(name)
-    if sampling not in variant.sampling:
-        raise UserError(f"{name} has no sampling {sampling!r}; it has: {', '.join(variant.sampling)}")
+    variant.require_sampling(sampling)
     _check_sampling(variant, sampling)
     tokenizer = load_tokenizer(variant, weights_dir=weights_dir).to(device)
     return _generator(tokenizer, variant, device, weights_dir, sampling)

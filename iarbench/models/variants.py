@@ -118,6 +118,11 @@ class Variant(BaseModel):
             return self
         return self.model_copy(update={"code": str((self.folder / self.code).resolve())})
 
+    def require_sampling(self, name: str) -> None:
+        """Raises UserError for sampling settings that it does not have."""
+        if name not in self.sampling:
+            raise UserError(f"{self.name} has no sampling {name!r}; it has: {', '.join(self.sampling)}")
+
     @property
     def num_classes(self) -> int:
         """How many classes a condition can name."""
@@ -155,7 +160,7 @@ def _all() -> _Known:
         _add_folder(known, folder)
     for mine in filter(None, os.environ.get("IARBENCH_GENERATORS", "").split(os.pathsep)):
         if not Path(mine).is_dir():
-            known.problems[mine] = "there is no such folder; see $IARBENCH_GENERATORS"
+            raise UserError(f"IARBENCH_GENERATORS: {mine}: there is no such folder; correct the variable or unset it")
         _add_folder(known, Path(mine))
     return known
 
@@ -211,12 +216,6 @@ def encoder_names() -> list[str]:
     """Every encoder that some generator has or can be given, the usual ones first."""
     described = [part for name in names() for part in get(name).files if part not in PARTS]
     return list(dict.fromkeys([ORIGINAL, *FINE_TUNED, *described]))
-
-
-def check_encoder(name: str) -> None:
-    """Raises UserError for an encoder that no generator can have."""
-    if name not in (known := encoder_names()):
-        raise UserError(did_you_mean("encoder", name, known))
 
 
 def problems() -> dict[str, str]:

@@ -16,6 +16,7 @@ from iarbench.models.loading import add_encoder, build_tokenizer, load_tokenizer
 from iarbench.models.variants import Variant, variants_of
 from iarbench.models.weights import encoders, weights_hash
 from iarbench.nn.checkpoint import load_released, read_state
+from iarbench.task import Task
 
 TESTS = Path(__file__).parents[1]
 RELEASED = {"rar": ("rar-b", "maskgit-vqgan-imagenet-f16-256.bin"), "taming": ("taming-cin", "vqgan.ckpt")}
@@ -143,6 +144,6 @@ def test_descriptions_bring_encoders_of_their_own_names() -> None:
 
 def test_every_encoder_that_there_is_can_be_named() -> None:
     assert variants.encoder_names() == ["original", "inverse", "inverse-aug", "wmar", "wmar-aug"]
-    variants.check_encoder("wmar-aug")
-    with pytest.raises(UserError, match=r"^unknown encoder 'wmr': did you mean 'wmar'"):
-        variants.check_encoder("wmr")
+    Task.load("mini").narrowed(encoders=["wmar-aug"])
+    with pytest.raises(UserError, match=r"^command line: unknown encoder 'wmr': did you mean 'wmar'"):
+        Task.load("mini").narrowed(encoders=["wmr"])

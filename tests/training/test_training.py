@@ -271,8 +271,7 @@ def test_train_decoder_says_what_it_needs(tmp_path: Path, capsys: pytest.Capture
     assert main([*args, "--images", str(BUGS / "training_labels" / "raw.parquet"), "--decoder", "{chh: 8}"]) == 2
     assert "small: no tokenizer can be built as its description says (" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-    with pytest.raises(SystemExit, match="2"):
-        main([*args, "--decoder", "8"])
+    assert main([*args, "--decoder", "8"]) == 2
     assert "'8' is not a mapping such as '{ch: 8, ch_mult: [1, 2]}'" in capsys.readouterr().err
 
 
