@@ -89,10 +89,17 @@ def test_what_was_learnt_is_kept_and_counts(with_fit: Toys, learns: str, tmp_pat
     with safe_open(path, framework="pt") as file:
         about = file.metadata()
     state = load_file(path)
-    save_file({**state, "direction": -state["direction"]}, path, metadata=about)
+    other = {**state, "direction": -state["direction"]}
+    save_file(other, path, metadata={"key": about["key"].split()[0]})  # as older versions wrote it
     pd.testing.assert_series_equal(run(with_fit, tmp_path / "out", *args), -before, rtol=1e-6, atol=0)
-    path.write_bytes(b"damaged")
+    save_file(other, path, metadata=about)  # not what its digest says
     pd.testing.assert_series_equal(run(with_fit, tmp_path / "out", *args), before, check_exact=True)
+    right = path.read_bytes()
+    header = 8 + int.from_bytes(right[:8], "little")
+    for place in (3, 10, header - 5, header + 1, len(right) - 1):
+        path.write_bytes(right[:place] + bytes([right[place] ^ 1]) + right[place + 1 :])
+        pd.testing.assert_series_equal(run(with_fit, tmp_path / "out", *args), before, check_exact=True)
+        assert path.read_bytes() == right
 
 
 def one_line(capsys: pytest.CaptureFixture[str], toys: Toys, out: Path, *args: object) -> str:
