@@ -123,7 +123,7 @@ def test_mistakes_are_one_line_and_status_2(
         (["run", "mini"], "'mini' is one word too many; see `iarbench run --help`"),
         (["images", "imprt", "x"], "did you mean import?; see `iarbench images --help`"),
         (["images", "import", "x", "--out", "y", "--split-name", "z"], "unknown option --split-name; did you mean"),
-        (["run", "--attacked", "member"], "'member' is none of both, members, nonmembers; did you mean members?"),
+        (["run", "--precision", "float3"], "'float3' is none of float32, bfloat16; did you mean float32?"),
         (["images", "info"], "the following arguments are required: SET; see `iarbench images info --help`"),
         ([], "the following arguments are required: COMMAND; see `iarbench --help`"),
     ],
