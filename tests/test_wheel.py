@@ -57,6 +57,12 @@ def test_content_came_along(python: Path, tmp_path: Path) -> None:
     assert "7 images of 7 classes" in built
 
 
+def test_the_board_is_built_from_the_wheel(python: Path, tmp_path: Path) -> None:
+    assert run(python, "-m", "iarbench", "board", "build", "--out", "site", cwd=tmp_path) == "site/index.html\n"
+    for name in ("detectors/quantloss.html", "assets/board.css", "assets/vendor/echarts.min.js", "CITATIONS.bib"):
+        assert (tmp_path / "site" / name).stat().st_size > 1000
+
+
 def test_the_packaged_task_runs_from_the_wheel(python: Path, tmp_path: Path) -> None:
     out = run(
         python, "-m", "iarbench", "run", "--detector", "quantloss", "--attack", "none", "--encoder", "original",
