@@ -33,7 +33,7 @@ from iarbench.models import variants
 from iarbench.progress import Progress, duration
 from iarbench.results import seal
 from iarbench.results.kinds import KINDS, Kind
-from iarbench.results.rows import ROW_SCHEMA, read_rows, write_rows
+from iarbench.results.rows import METRIC_VERSION, ROW_SCHEMA, read_rows, write_rows
 from iarbench.task import Task
 
 if TYPE_CHECKING:
@@ -280,6 +280,6 @@ def _results_key(plan: Plan) -> str:
     """Hash of all that the results follow from."""
     task = plan.task.record()
     asked = [task.effective.model_dump(mode="json"), task.generators, task.siblings, task.families]
-    whole = [__version__, ROW_SCHEMA, asked, plan.images.fingerprint, [part.path for part in plan.parts]]
-    whole.append([one.part.path for one in measures(plan)])
+    whole = [__version__, ROW_SCHEMA, METRIC_VERSION, asked, plan.images.fingerprint]
+    whole += [[part.path for part in plan.parts], [one.part.path for one in measures(plan)]]
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

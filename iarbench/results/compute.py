@@ -18,6 +18,7 @@ from iarbench.results.quality import left_by_attack
 from iarbench.results.rows import (
     AUROC,
     CLEAN,
+    METRIC_VERSION,
     METRICS,
     MIRRORED,
     OTHERS,
@@ -31,8 +32,7 @@ from iarbench.results.rows import (
     write_rows,
 )
 from iarbench.results.scores import current, load_index, load_scores
-from iarbench.stats.intervals import seed_of
-from iarbench.stats.metrics import OperatingPoint, Reference, auroc, tpr_at_fpr
+from iarbench.stats.metrics import OperatingPoint, Reference, Rule, auroc, tpr_at_fpr
 from iarbench.stats.thresholds import ScoreError, Scores
 
 Values = dict[str, Any]
@@ -184,8 +184,10 @@ class _Cell:
         base |= self.left(attack, nonmembers if task.attacked == "nonmembers" else members)
         if TPR in task.metrics:
             thresholded = base | {"metric": TPR, "n_calibration": self.index.count(calibration)}
-            seed = seed_of(*(base[key] for key in SEEDED))
-            for kind, points in self._points(attack, set_name, members, nonmembers, calibration, seed).items():
+            of_groups = {"n_calibration": self.index.count_groups(calibration)}
+            for kind, points in self._points(attack, set_name, members, nonmembers, calibration).items():
+                if kind == "guaranteed":
+                    thresholded |= of_groups
                 yield from (self._point_row(thresholded, kind, point) for point in points)
         if AUROC in task.metrics:
             yield self._auroc_row(base | {"metric": AUROC, "n_calibration": 0}, attack, set_name, members, nonmembers)
@@ -193,6 +195,7 @@ class _Cell:
     def _base(self, attack: str) -> Values:
         part = self.parts[attack]
         return self.identity | {
+            "metric_version": METRIC_VERSION,
             "task": self.task.name,
             "task_version": self.task.version,
             "attack": attack,
@@ -209,24 +212,28 @@ class _Cell:
         return members, mirrored(nonmembers) if set_name == MIRRORED else nonmembers
 
     def _points(
-        self, attack: str, set_name: str, members: Role, nonmembers: Role, calibration: Role, seed: int
+        self, attack: str, set_name: str, members: Role, nonmembers: Role, calibration: Role
     ) -> dict[str, list[OperatingPoint]]:
         """Operating points of every kind of threshold; where scores are missing, why there is none."""
         on_members, on_nonmembers = self._sides(attack, set_name)
-        wanted = {"matched": (on_nonmembers, calibration), "oracle": (on_nonmembers, nonmembers)}
+        wanted: dict[str, tuple[str, Role, Rule]] = {
+            "matched": (on_nonmembers, calibration, "conformal"),
+            "oracle": (on_nonmembers, nonmembers, "empirical"),
+            "guaranteed": (on_nonmembers, calibration, "guaranteed"),
+        }
         clean = self._sides(CLEAN, set_name)[1]
         if on_nonmembers != clean:
-            wanted["transfer"] = (clean, calibration)
+            wanted["transfer"] = (clean, calibration, "conformal")
         references: dict[str, Reference] = {}
         refused: dict[str, list[OperatingPoint]] = {}
-        for kind, (under, role) in wanted.items():
+        for kind, (under, role, rule) in wanted.items():
             try:
-                references[kind] = Reference(self.gather(under, role), conformal=kind != "oracle")
+                references[kind] = Reference(self.gather(under, role), rule)
             except ScoreError as error:
                 refused[kind] = self._refuse(error)
         try:
             sides = self.gather(on_members, members), self.gather(on_nonmembers, nonmembers)
-            found = refused | tpr_at_fpr(*sides, references, self.task.fprs, seed=seed)
+            found = refused | tpr_at_fpr(*sides, references, self.task.fprs)
         except ScoreError as error:
             found = {kind: self._refuse(error) for kind in wanted}
         return {kind: found.get(kind, found["matched"]) for kind in THRESHOLDS}
@@ -241,7 +248,7 @@ class _Cell:
         if point.tpr and point.fpr:
             tpr, fpr = point.tpr, point.fpr
             values |= {"threshold": point.threshold, "value": tpr.value, "low": tpr.low, "high": tpr.high}
-            values |= {"fpr_achieved": fpr.value, "fpr_low": fpr.low, "fpr_high": fpr.high}
+            values |= {"interval": tpr.about, "fpr_achieved": fpr.value, "fpr_low": fpr.low, "fpr_high": fpr.high}
         headline = kind == "matched" and point.fpr_nominal == self.task.fprs[0]
         return self._row(base | values, headline)
 
@@ -257,7 +264,3 @@ class _Cell:
         primary = headline and self.main and values["metric"] == self.task.primary
         tolerance = TOLERANCE[values["metric"]]
         return Row(**values, tolerance=tolerance, primary=primary and values["nonmember_set"] == POOLED)
-
-
-SEEDED = ("task", "detector", "score_name", "encoder", "target", "attack", "attacked", "nonmember_set")
-"""The identity of a row that its bootstrap is seeded with: what names it, not what it was computed from."""

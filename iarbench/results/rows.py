@@ -15,6 +15,10 @@ from iarbench.files import write_text
 ROW_SCHEMA: Literal[1] = 1
 """Version of the fields of a row."""
 
+METRIC_VERSION = 2
+"""Version of how values and intervals follow from scores; numbers of two versions are not compared. 2: the interval of
+a TPR is about the rate at exactly the nominal FPR (`iarbench.stats.tpr_interval`), without a bootstrap."""
+
 AnyRow = TypeVar("AnyRow", bound=BaseModel)
 """A row of any kind of task."""
 
@@ -44,7 +48,7 @@ TOLERANCE = {TPR: 0.02, AUROC: 0.002}
 """How far a value may be from the stored one when another kind of processor recomputes it, which rounds otherwise; the
 same machine gives the same value to the last bit."""
 
-THRESHOLDS = ("matched", "transfer", "oracle")
+THRESHOLDS = ("matched", "transfer", "oracle", "guaranteed")
 
 
 class Row(BaseModel):
@@ -53,6 +57,8 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     schema_version: Literal[1] = ROW_SCHEMA
+    metric_version: int = 1
+    """`METRIC_VERSION` of when it was computed"""
     task: str
     task_version: int
     detector: str
@@ -78,7 +84,9 @@ class Row(BaseModel):
     matched threshold, of the detector's main score, against `pooled`"""
     fpr_nominal: float | None = None
     """in (0, 1); None for AUROC"""
-    threshold_kind: Literal["matched", "transfer", "oracle"] | None = None
+    threshold_kind: Literal["matched", "transfer", "oracle", "guaranteed"] | None = None
+    """matched: conformal, from calibration images under the same attack; transfer: from clean ones; oracle: from the
+    test non-members themselves; guaranteed: as matched, with 95% confidence that the rate is kept"""
     threshold: float | None = None
     """in the unit of the score: higher scores are flagged"""
     value: float | None = None
@@ -87,16 +95,21 @@ class Row(BaseModel):
     """lower end of the 95% interval"""
     high: float | None = None
     """upper end of the 95% interval"""
+    interval: Literal["at-fpr", "at-threshold"] | None = None
+    """what the interval of a TPR is about: the TPR where the FPR is exactly `fpr_nominal`, or, where the threshold is
+    guaranteed or its images are too few for that, the TPR at this very threshold"""
     tolerance: float | None = None
     """how far `value` may be off when another machine recomputes it, see `TOLERANCE`"""
     fpr_achieved: float | None = None
     """fraction of the test non-members above the threshold"""
     fpr_low: float | None = None
+    """of its 95% interval at this threshold; None for an oracle, whose FPR is what it was set to"""
     fpr_high: float | None = None
     n_members: int
     n_nonmembers: int
     n_calibration: int
-    """images that the threshold came from; 0 where it came from none, or from the test non-members"""
+    """images that the threshold came from, one a group where it is guaranteed; 0 where it came from none, or from the
+    test non-members"""
     n_groups: int
     """independent units among the test non-members"""
     psnr: float | None = None
@@ -111,6 +124,10 @@ class Row(BaseModel):
     iarbench_version: str
     reason: str | None = None
     """why there is no value"""
+    source: str | None = None
+    """on a board, of a detector that is not iarbench's own: its file there, or a repository and commit"""
+    submission: str | None = None
+    """on a board: the submission that it is part of"""
 
 
 def write_rows(rows: Iterable[BaseModel], path: Path) -> None:

@@ -56,12 +56,14 @@ def markdown(rows: Sequence[Row], view: View | None = None) -> str:
 
 
 def with_interval(row: Row | None, digits: int = 1) -> str:
-    """`98.3 [96.1, 99.5]` in percent, `digits` behind the point of its interval; AUROC as `0.983 [0.961, 0.995]`."""
+    """`98.3 [96.1, 99.5]` in percent, `digits` behind the point of its interval; AUROC as `0.983 [0.961, 0.995]`; with
+    a * where the interval is about this very threshold (`Row.interval`)."""
     if row is None or row.value is None or row.low is None or row.high is None:
         return DASH
     if row.metric == AUROC:
         return f"{row.value:.3f} [{row.low:.{digits + 2}f}, {row.high:.{digits + 2}f}]"
-    return f"{100 * row.value:.1f} [{100 * row.low:.{digits}f}, {100 * row.high:.{digits}f}]"
+    mark = "*" if row.interval == "at-threshold" else ""
+    return f"{100 * row.value:.1f} [{100 * row.low:.{digits}f}, {100 * row.high:.{digits}f}]{mark}"
 
 
 def _grid(rows: Sequence[Row], view: View | None) -> tuple[list[list[str]], int]:
@@ -114,6 +116,11 @@ def _metric_name(metric: str, rate: float | None) -> str:
         f"flags {100 * rate:g}% of calibration non-members under the same attack"
     )
 
+
+AT_THRESHOLD = (
+    "* about the TPR at this very threshold: for one about the rate, an FPR of 1% takes 299 independent calibration "
+    "images (one a group), 5% takes 59."
+)
 
 MORE = (
     "Each detector's main score, with the inverse encoder where there is one, all non-members pooled. More: --details, "
@@ -226,6 +233,8 @@ def _notes(lines: Sequence[Line], notes: Sequence[str]) -> list[Text]:
     one_sided = _one_sided(lines)
     if _quality_head(lines):
         one_sided.append("PSNR: what the attack leaves of the images it acts on, median in dB; rows hold SSIM too.")
+    if any(line.matched and line.matched.interval == "at-threshold" for line in lines):
+        one_sided.append(AT_THRESHOLD)
     reasons = [f"{DASH} {reason}" for reason in _reasons(lines)]
     return [Text(note, style="dim") for note in (*notes, *one_sided, *reasons)]
 

@@ -45,10 +45,12 @@ class Line:
     matched: Row | None
     transfer: Row | None
     oracle: Row | None
+    guaranteed: Row | None
     auroc: Row | None
 
     @property
     def rows(self) -> list[Row]:
+        """The rows that a table shows numbers of."""
         return [row for row in (self.matched, self.transfer, self.oracle, self.auroc) if row]
 
     @property

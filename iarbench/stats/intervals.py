@@ -13,6 +13,10 @@ from iarbench.stats.thresholds import FloatArray, Scores
 
 CONFIDENCE = 0.95
 DRAWS = 1000
+RARE = 6
+"""Where fewer groups than this are on the rarer side, how alike images of one group are cannot be seen in them: a group
+then counts as one image, and an AUROC's interval takes the largest variance there can be."""
+
 BLOCK_CELLS = 1_000_000  # draws are made in blocks of about 8 MB, so memory does not grow with the number of draws
 
 
@@ -50,8 +54,9 @@ def proportion(flags: npt.NDArray[np.bool_], sample: Scores) -> tuple[float, flo
     """Share of `flags` (n,) in [0, 1] with its Clopper-Pearson interval: (value, low, high).
 
     Grouped or weighted images count as fewer: the interval uses the effective size p(1-p)/variance + 1 (Korn and
-    Graubard 1998), at most the Kish size of the weights; at 0 and 1, where there is no variance, a group counts as one.
-    Ungrouped and of one set, this is the plain Clopper-Pearson interval.
+    Graubard 1998), at most the Kish size of the weights; at 0 and 1, where there is no variance, and where less than
+    `RARE` groups are on the rarer side, a group counts as one. Ungrouped and of one set, this is the plain
+    Clopper-Pearson interval.
     """
     value = sample.mean(flags)
     variance = variance_of_mean(flags.astype(np.float64), sample)
@@ -60,6 +65,8 @@ def proportion(flags: npt.NDArray[np.bool_], sample: Scores) -> tuple[float, flo
         size = min(value * (1 - value) / variance + 1, 1.0 / float(weights @ weights))
     else:
         size = independent_groups(sample)
+    if min(len(np.unique(sample.groups[side])) for side in (flags, ~flags)) < RARE:
+        size = min(size, independent_groups(sample))
     return value, *clopper_pearson(value * size, size)
 
 

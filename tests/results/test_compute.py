@@ -43,8 +43,8 @@ def one(rows: list[Row], **wanted: Any) -> Row:
 
 
 def test_every_target_attack_set_and_metric_has_its_row(rows: list[Row]) -> None:
-    # 2 targets x 2 attacks x 4 sets x (3 thresholds + AUROC)
-    assert len(rows) == 2 * 2 * 4 * 4
+    # 2 targets x 2 attacks x 4 sets x (4 thresholds + AUROC)
+    assert len(rows) == 2 * 2 * 4 * 5
     assert [row.nonmember_set for row in pick(rows, target="alpha-mini", attack="none", metric="auroc")] == [
         "real", "other-generators", "pooled", "beta-mini",
     ]  # fmt: skip
@@ -86,11 +86,26 @@ def test_numbers_are_those_of_the_images(scores: pd.DataFrame, images: pd.DataFr
         assert row.threshold == threshold
         assert row.value == (members > threshold).mean()
         assert row.fpr_achieved == (nonmembers > threshold).mean()
-        assert (row.fpr_low, row.fpr_high) == pytest.approx(clopper_pearson((nonmembers > threshold).sum(), 120))
+        interval = clopper_pearson((nonmembers > threshold).sum(), 120)
+        assert (row.fpr_low, row.fpr_high) == ((None, None) if kind == "oracle" else pytest.approx(interval))
         assert row.n_calibration == (0 if kind == "oracle" else 120)
     area = one(rows, target="alpha-mini", attack="jpeg50", nonmember_set="beta-mini", metric="auroc")
     assert area.value == pytest.approx((members[:, None] > nonmembers).mean())
     assert (area.threshold_kind, area.fpr_nominal, area.n_calibration) == (None, None, 0)
+
+
+def test_a_guaranteed_threshold_needs_more_images_than_a_matched_one(images: pd.DataFrame) -> None:
+    many = run_folder.index(400)
+    found = compute_rows(run_folder.run(many, ("none",)), many, run_folder.task())
+    where = {"target": "alpha-mini", "threshold_kind": "guaranteed"}
+    row = one(found, nonmember_set="beta-mini", **where)
+    matched = one(found, target="alpha-mini", nonmember_set="beta-mini", threshold_kind="matched")
+    assert (row.interval, matched.interval) == ("at-threshold", "at-fpr")
+    assert row.threshold > matched.threshold
+    assert row.n_calibration == 400
+    refused = one(found, nonmember_set="real", **where)  # 400 crops of 100 photographs
+    assert (refused.value, refused.n_calibration) == (None, 100)
+    assert refused.reason.endswith("needs 299 independent non-members, one a group; there are 100")
 
 
 def test_clean_matched_and_transfer_are_one(rows: list[Row]) -> None:
@@ -113,7 +128,7 @@ def test_a_further_detector_changes_no_number(scores: pd.DataFrame, images: pd.D
     more = pd.concat([scores, run_folder.scores(images, "alpha-mini", name="encloss")])
     again = compute_rows(more, images, run_folder.task())
     assert pick(again, detector="quantloss") == rows
-    assert len(again) == len(rows) + 16
+    assert len(again) == len(rows) + 20
 
 
 def test_swapping_two_members_bytes_changes_the_result(scores: pd.DataFrame, images: pd.DataFrame) -> None:
@@ -178,7 +193,7 @@ def test_a_score_that_is_not_finite_voids_the_rows_that_need_it(scores: pd.DataF
     photo = broken["image_id"].eq("photos/test/0007") & broken["target"].eq("alpha-mini") & broken["attack"].eq("none")
     broken.loc[photo, "score"] = np.nan
     found = compute_rows(broken, images, run_folder.task())
-    voided = [row for row in found if row.reason]
+    voided = [row for row in found if row.reason and row.threshold_kind != "guaranteed"]
     assert {row.reason for row in voided} == {"1 of 120 scores are not finite"}
     assert {(row.target, row.attack, row.nonmember_set) for row in voided} == {
         ("alpha-mini", "none", "real"), ("alpha-mini", "none", "pooled"),

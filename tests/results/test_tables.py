@@ -44,7 +44,7 @@ def test_plain_lines_hold_the_numbers(rows: list[Row]) -> None:
     assert header.split("  ")[0] == "target"
     cells = [cell.strip() for cell in first.split("  ") if cell.strip()]
     matched = next(r for r in rows if r.nonmember_set == "pooled" and r.threshold_kind == "matched")
-    assert cells[:5] == ["alpha-mini", "quantloss", "original", "none", "100.0 [96.7, 100.0]"]
+    assert cells[:5] == ["alpha-mini", "quantloss", "original", "none", "100.0 [96.7, 100.0]*"]
     assert cells[5:] == ["100.0", "100.0", f"{100 * matched.fpr_achieved:.1f}", "1.000", "4.0"]
 
 

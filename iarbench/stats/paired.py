@@ -1,0 +1,93 @@
+"""Two detectors on the same images: what is common to both (a hard image, a lucky calibration set) cancels.
+
+TPR at an FPR: bootstrap over whole groups of members and of calibration images, each detector's threshold set again in
+every draw. AUROC: DeLong's covariance, in closed form; it is not valid for a TPR at a fixed FPR, whose threshold it
+does not know (DeLong et al. 1988; Dodd and Pepe 2003).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from iarbench.stats.intervals import CONFIDENCE, DRAWS, bootstrap, percentiles, variance_of_mean
+from iarbench.stats.metrics import Estimate, placements
+from iarbench.stats.thresholds import FloatArray, ScoreError, Scores, cut, descending, tail_mass, threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A number of detector A minus that of detector B, and the two-sided p-value of "no difference"."""
+
+    difference: Estimate
+    p_value: float
+
+
+def same_images(a: Scores, b: Scores) -> None:
+    """Raise ScoreError when the scores cannot be of the same images in the same order."""
+    if not (np.array_equal(a.groups, b.groups) and np.array_equal(a.sets, b.sets)):
+        raise ScoreError("a paired comparison needs the same images in the same order for both detectors")
+
+
+def resampled_tpr(
+    members: Scores, member_weights: FloatArray, calibration: Scores, weights: FloatArray, fpr: float
+) -> FloatArray:
+    """TPR (b,) at the conformal threshold in each of b resamples, given as weights (b, m) and (b, n) whose rows sum to
+    1 (`intervals.resampled_weights`)."""
+    order, back = descending(calibration), descending(members)
+    tail = tail_mass(calibration, weights[:, order], conformal=True)
+    mass = np.zeros((len(weights), len(members) + 1))
+    np.cumsum(member_weights[:, back], axis=1, out=mass[:, 1:])
+    above = np.searchsorted(-members.scores[back], -calibration.scores[order], side="left")
+    # the sum of a thousand roundings must not exceed all of them
+    return np.minimum(mass[np.arange(len(mass)), above[cut(tail, fpr)]], 1.0)
+
+
+def compare_resampled(value: float, draws: FloatArray) -> Comparison:
+    """The comparison that a difference and its bootstrap draws (b,) make."""
+    extreme = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
+    low, high = percentiles(draws)
+    return Comparison(
+        Estimate(value, min(low, value), max(high, value)), min(1.0, 2 * (extreme + 1) / (len(draws) + 1))
+    )
+
+
+def delong(a: tuple[Scores, Scores], b: tuple[Scores, Scores]) -> Comparison:
+    """AUROC of A minus that of B, each (members, non-members) on the same images (DeLong et al. 1988; over groups:
+    Obuchowski 1997). Normal interval and p-value; raises ScoreError when the images cannot be the same."""
+    for one, other in zip(a, b, strict=True):
+        same_images(one, other)
+    above = [placements(members.scores, nonmembers) for members, nonmembers in (a, b)]
+    below = [1 - placements(nonmembers.scores, members) for members, nonmembers in (a, b)]
+    value = a[0].mean(above[0]) - b[0].mean(above[1])
+    variance = sum(variance_of_mean(np.subtract(*pair), side) for pair, side in ((above, a[0]), (below, a[1])))
+    if variance <= 0:  # every image is placed alike by both, or all by the same shift
+        return Comparison(Estimate(value, value, value), 1.0 if value == 0 else 0.0)
+    error = math.sqrt(variance)
+    half = float(ndtri((1 + CONFIDENCE) / 2)) * error
+    interval = Estimate(value, max(-1.0, value - half), min(1.0, value + half))
+    return Comparison(interval, float(2 * ndtr(-abs(value) / error)))
+
+
+def compare_tpr(
+    a: tuple[Scores, Scores], b: tuple[Scores, Scores], fpr: float, *, seed: int = 0, draws: int = DRAWS
+) -> Comparison:
+    """TPR of A minus that of B at `fpr`, each (members, calibration) on the same images in the same order.
+
+    Every resample draws the same groups for both. Raises ScoreError when the images cannot be the same, or the
+    calibration set is too small for the rate.
+    """
+    for one, other in zip(a, b, strict=True):
+        same_images(one, other)
+    value_a, value_b = (members.mean(members.scores > threshold(calibration, fpr)) for members, calibration in (a, b))
+
+    def statistic(weights: Mapping[str, FloatArray]) -> FloatArray:
+        both = [resampled_tpr(m, weights["members"], c, weights["calibration"], fpr) for m, c in (a, b)]
+        return (both[0] - both[1])[:, None]
+
+    resampled = bootstrap({"members": a[0], "calibration": a[1]}, statistic, seed, draws)
+    return compare_resampled(value_a - value_b, resampled[:, 0])
