@@ -41,14 +41,10 @@ def _scoring(task: Task, scored: dict[str, int]) -> list[str]:
     lines = [f"scoring: {total:,} images under {len(task.spec.attacks)} attacks for each of {len(detectors)} detectors"]
     on_gpu = total * sum(costs.ON_GPU[name] for name in detectors)
     lines.append(f"  one GPU: {duration(on_gpu)} ({costs.PAPER})")
-    on_cpu, families = 0.0, []
-    for target, count in scored.items():
-        known = costs.ON_CPU.get(variants.get(target).family)
-        if known is not None and all(name in known for name in detectors):
-            on_cpu += count * sum(known[name] for name in detectors)
-            families.append(target)
-    if families:
-        lines.append(f"  one CPU core: {duration(on_cpu)} for {', '.join(families)} ({costs.OURS})")
+    searched = sum(count for target, count in scored.items() if variants.get(target).family == "var")
+    if searched and {"quantloss", "combined"} & set(detectors):
+        seconds = searched * costs.VAR_SEARCH.seconds
+        lines.append(f"  VAR's token search, on one CPU core: {duration(seconds)} ({costs.VAR_SEARCH.source})")
     if others:
         lines.append(f"  not in this: {', '.join(others)}, of which no full-size number is stored")
     return lines

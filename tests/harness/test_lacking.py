@@ -13,6 +13,7 @@ from PIL import Image
 from toys import Toys
 
 from iarbench.cli import main, parser
+from iarbench.harness import costs
 from iarbench.images.decode import encode
 from iarbench.images.image_set import ImageSet
 from iarbench.images.record import ImageRecord
@@ -22,6 +23,7 @@ from iarbench.testing import toy_records, write_toy_family
 
 TARGETS = ("llamagen-xl-384", "rar-xxl", "var-d30", "taming-cin", "infinity-2b")
 REAL = ("imagenet", "laion-pop", "coco")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -174,3 +176,8 @@ def test_a_task_that_has_everything_shows_its_plan(
     task.write_text(toy_family.task.read_text() + recipe.replace("command: make", 'command: "make {that}"'))
     assert main(command) == 2
     assert "sets: the command of generated cannot be filled in ('that')" in capsys.readouterr().err
+
+
+def test_the_cost_of_the_token_search_is_the_measured_one() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/token_search_full.json").read_text())
+    assert round(measured["known_tokens_noise_0.0"]["ep"]["seconds_an_image"], 2) == costs.VAR_SEARCH.seconds
