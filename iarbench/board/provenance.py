@@ -12,6 +12,9 @@ from iarbench.results.view import detector_label, encoder_label
 METRIC_VERSION = 1
 
 Key = tuple[str, str, int, str, str, str]
+Cell = tuple[Key, str, str, str, float | None]
+"""Entry, target, attack, non-member set, nominal rate."""
+
 Images = dict[tuple[str, str], str]
 """(target, non-member set) -> fingerprint of the images that its numbers stand on."""
 
@@ -76,7 +79,7 @@ class Group:
     rates: tuple[float, ...]
     limit: int | None
     """images of each source and split, where it is known or follows from the rows to be a part of the task"""
-    by_cell: dict[tuple[Key, str, str, str, float | None], Line] = field(repr=False)
+    by_cell: dict[Cell, Line] = field(repr=False)
 
     @property
     def id(self) -> str:
@@ -183,7 +186,7 @@ def _usual(entries: dict[Key, list[tuple[Row, Batch]]]) -> Images:
 
 def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int) -> Group:
     images = _usual(entries)
-    cells: dict[tuple[Key, str, str, str, float | None], dict[str, Row]] = {}
+    cells: dict[Cell, dict[str, Row]] = {}
     rows = [row for pairs in entries.values() for row, _ in pairs]
     rates = tuple(sorted({row.fpr_nominal for row in rows if row.fpr_nominal is not None}))
     for key, pairs in entries.items():
@@ -205,7 +208,7 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int) -> Group:
             Entry(key, pairs[-1][0], pairs[-1][1], not main or (key[0], key[1], key[3]) in main)
             for key, pairs in sorted(entries.items())
         ),
-        lines=tuple(line for _, line in sorted(lines.items(), key=lambda item: (*item[0][:4], item[0][4] or 0.0))),
+        lines=tuple(line for _, line in sorted(lines.items(), key=lambda item: _place_of(item[0]))),
         targets=_in_order(row.target for row in rows),
         attacks=tuple(sorted({row.attack for row in rows}, key=lambda name: (name != CLEAN, name))),
         sets=tuple(sorted(_in_order(row.nonmember_set for row in rows), key=lambda name: name != POOLED)),
@@ -213,6 +216,12 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int) -> Group:
         limit=max(limits) if limits else members if members < full else None,  # type: ignore[type-var]
         by_cell=lines,
     )
+
+
+def _place_of(cell: Cell) -> tuple[Key, str, bool, str, bool, str, float]:
+    """Clean images and pooled sets first."""
+    key, target, attack, nonmember_set, rate = cell
+    return key, target, attack != CLEAN, attack, nonmember_set != POOLED, nonmember_set, rate or 0.0
 
 
 def _same(rows: dict[str, Row], images: Images) -> bool:

@@ -14,7 +14,7 @@ Board.attribution = (section, group) => {
     Board.fill(matrix, ["images of", ...found.answers],
       found.rows.map(([name, cells]) => [Board.make("th", { scope: "row" }, name), ...cells.map((cell) => Board.cell(cell))]));
     section.querySelector("[data-note=confusion]").textContent = line
-      ? `${line.entry.name}, ${line.entry.encoder}, ${group.attacks[line.attack]}: whose images (lines) got which answer (columns), in % of the line`
+      ? `${line.entry.name}, ${line.entry.encoder}, ${group.attacks[line.attack] === "none" ? "clean images" : group.attacks[line.attack]}: whose images (lines) got which answer (columns), in % of the line`
       : "no matrix for what is chosen";
   };
 
