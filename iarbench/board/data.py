@@ -15,6 +15,7 @@ from iarbench.board.curves import curves
 from iarbench.board.gather import AnyRow
 from iarbench.board.provenance import Entry, Group, Line
 from iarbench.board.ranking import Place, families, places
+from iarbench.results.attribution.rows import AttributionRow
 from iarbench.results.rows import AUROC, POOLED, THRESHOLDS, Row
 from iarbench.results.tables import DASH, with_interval
 
@@ -45,6 +46,7 @@ def group_data(group: Group) -> Json:
     spots = {entry.key: place for place, entry in enumerate(group.entries)}
     by_family = families(group.targets)
     rates = group.rates or (None,)
+    thresholds = [kind for kind in THRESHOLDS if any(kind in line.rows for line in group.lines)]
     knows_quality = any(_left(line)[0] is not None for line in group.lines)
     return {
         "id": group.id,
@@ -65,12 +67,12 @@ def group_data(group: Group) -> Json:
             for name, found in curves(group.attacks, _psnr(group)).items()
         ],
         "quality": knows_quality,
-        "columns": [*THRESHOLDS, "FPR", "AUROC", "ms", *(QUALITY if knows_quality else ())],
+        "columns": [*thresholds, "FPR", "AUROC", "ms", *(QUALITY if knows_quality else ())],
         "entries": [_entry(group, entry) for entry in group.entries],
         "lines": [
             [
                 spots[line.entry], group.targets.index(line.target), group.attacks.index(line.attack),
-                group.sets.index(line.nonmember_set), rates.index(line.rate), _cells(line, knows_quality),
+                group.sets.index(line.nonmember_set), rates.index(line.rate), _cells(line, thresholds, knows_quality),
                 line.comparable, _reason(line),
             ]
             for line in group.lines
@@ -89,7 +91,14 @@ def cell_of(row: AnyRow | None, digits: int = 1) -> Cell:
     if row is None or row.value is None:
         return [DASH, None, None, None]
     numbers = (None if x is None else round(100 * x, 4) for x in (row.value, row.low, row.high))
-    return [with_interval(row, digits), *numbers]  # type: ignore[arg-type]
+    text = with_interval(row, digits) if isinstance(row, Row) else _plain(row, digits)
+    return [text, *numbers]
+
+
+def _plain(row: AttributionRow, digits: int) -> str:
+    if row.value is None or row.low is None or row.high is None:
+        return DASH
+    return f"{100 * row.value:.1f} [{100 * row.low:.{digits}f}, {100 * row.high:.{digits}f}]"
 
 
 def mean_of(value: float | None, metric: str) -> Cell:
@@ -123,9 +132,9 @@ def _entry(group: Group, entry: Entry) -> Json:
     }
 
 
-def _cells(line: Line, knows_quality: bool) -> list[Cell]:
+def _cells(line: Line, thresholds: Sequence[str], knows_quality: bool) -> list[Cell]:
     return [
-        *(cell_of(line.rows.get(kind)) for kind in THRESHOLDS),
+        *(cell_of(line.rows.get(kind)) for kind in thresholds),
         _achieved(line.rows.get("matched")),
         cell_of(line.rows.get(AUROC)),
         number(1000 * _any(line).seconds_per_image, 1),

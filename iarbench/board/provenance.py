@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from iarbench.board.gather import AnyRow, Batch
+from iarbench.board.gather import Batch
 from iarbench.results.rows import AUROC, CLEAN, POOLED, Row
 from iarbench.results.view import detector_label, encoder_label
-
-METRIC_VERSION = 1
 
 Key = tuple[str, str, int, str, str, str]
 Cell = tuple[Key, str, str, str, float | None]
@@ -67,7 +65,8 @@ class Group:
 
     task: str
     version: int
-    metric_version: int
+    metrics: int | None
+    """version of the metrics, where rows of a newer one are there; else None"""
     attacked: str
     metric: str
     """that the task compares detectors by"""
@@ -85,18 +84,15 @@ class Group:
     def id(self) -> str:
         """Fit for a link; differs from that of every other group."""
         side = "" if self.attacked == "both" else f"-{self.attacked}"
+        metrics = f"-metrics{self.metrics}" if self.metrics else ""
         part = f"-first{self.limit}" if self.limit else ""
-        return f"{self.task}-v{self.version}{self._older}{side}{part}"
+        return f"{self.task}-v{self.version}{metrics}{side}{part}"
 
     @property
     def title(self) -> str:
         """For a person."""
-        older = f", metrics of version {self.metric_version}" if self._older else ""
+        older = f", metrics of version {self.metrics}" if self.metrics else ""
         return f"{self.task}, version {self.version}{older}"
-
-    @property
-    def _older(self) -> str:
-        return "" if self.metric_version == METRIC_VERSION else f"-metrics{self.metric_version}"
 
     @property
     def members(self) -> int:
@@ -115,14 +111,14 @@ def groups_of(batches: Sequence[Batch]) -> list[Group]:
     for batch in sorted(batches, key=lambda batch: batch.own):
         for row in batch.rows:
             if isinstance(row, Row):
-                tasks = found.setdefault((row.task, -row.task_version, -metric_version(row), row.attacked), {})
+                tasks = found.setdefault((row.task, -row.task_version, -row.metric_version, row.attacked), {})
                 tasks.setdefault(_key(row), []).append((row, batch))
-    return [group for task in sorted(found) for group in _split(found[task])]
-
-
-def metric_version(row: AnyRow) -> int:
-    """How its value and interval follow from scores: numbers of two versions are not compared."""
-    return int(getattr(row, "metric_version", 1))
+    newest = {(task, version): metrics for task, version, metrics, _ in sorted(found, reverse=True)}
+    return [
+        group
+        for task, version, metrics, side in sorted(found)
+        for group in _split(found[task, version, metrics, side], -metrics if metrics != newest[task, version] else None)
+    ]
 
 
 def _key(row: Row) -> Key:
@@ -133,7 +129,7 @@ def _images(rows: Iterable[tuple[Row, Batch]]) -> Images:
     return {(row.target, row.nonmember_set): row.images_fingerprint for row, _ in rows}
 
 
-def _split(entries: dict[Key, list[tuple[Row, Batch]]]) -> list[Group]:
+def _split(entries: dict[Key, list[tuple[Row, Batch]]], metrics: int | None) -> list[Group]:
     """Entries that share the images of at least one set belong together; so do those that nothing tells apart."""
     parts: list[tuple[Images, dict[Key, list[tuple[Row, Batch]]]]] = []
     by_size = sorted(entries, key=lambda key: (-max(row.n_members for row, _ in entries[key]), -len(entries[key]), key))
@@ -145,7 +141,7 @@ def _split(entries: dict[Key, list[tuple[Row, Batch]]]) -> list[Group]:
             home[1][key] = rows
             home[0].update({cell: found for cell, found in images.items() if cell not in home[0]})
     full = max(_members(members) for _, members in parts)
-    return [_group(members, full) for _, members in parts]
+    return [_group(members, full, metrics) for _, members in parts]
 
 
 def _by_images(rows: list[tuple[Row, Batch]]) -> list[tuple[Images, list[tuple[Row, Batch]]]]:
@@ -184,7 +180,7 @@ def _usual(entries: dict[Key, list[tuple[Row, Batch]]]) -> Images:
     return {cell: max(sorted(found), key=found.__getitem__) for cell, found in votes.items()}
 
 
-def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int) -> Group:
+def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int, metrics: int | None) -> Group:
     images = _usual(entries)
     cells: dict[Cell, dict[str, Row]] = {}
     rows = [row for pairs in entries.values() for row, _ in pairs]
@@ -201,7 +197,7 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int) -> Group:
     return Group(
         task=rows[0].task,
         version=rows[0].task_version,
-        metric_version=metric_version(rows[0]),
+        metrics=metrics,
         attacked=rows[0].attacked,
         metric=next((row.metric for row in rows if row.primary), rows[0].metric),
         entries=tuple(

@@ -15,6 +15,15 @@ def test_versions_sides_and_tasks_never_meet() -> None:
     assert len({group.id for group in groups}) == 4
 
 
+def test_numbers_of_older_metrics_are_a_group_of_their_own() -> None:
+    rows = (row(metric_version=2), row(metric_version=1, value=0.9), row(task="old", metric_version=1))
+    groups = groups_of([Batch(rows)])
+    assert [(group.id, group.title) for group in groups] == [
+        ("old-v1", "old, version 1"), ("toys-v1", "toys, version 1"),
+        ("toys-v1-metrics1", "toys, version 1, metrics of version 1"),
+    ]  # fmt: skip
+
+
 def test_other_images_are_another_group_and_say_how_many_there_were() -> None:
     full = Batch((row(), row(target="b")))
     part = Batch((row(detector="mine", n_members=10, images_fingerprint="first ten"),))
