@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from shared_data import shared_file
 
 from iarbench.cli import main
 from iarbench.content import lock_path
@@ -18,8 +19,6 @@ from iarbench.errors import UserError
 from iarbench.images import locked_import
 from iarbench.images.image_set import ImageSet
 from iarbench.images.lock import Lock
-
-COCO = Path("/work/shared/data/coco_256.parquet")
 
 
 @pytest.fixture
@@ -137,8 +136,8 @@ def test_the_packaged_lock_of_coco_lists_700_photographs() -> None:
     assert path.stat().st_size < 200_000
     assert len({one.source_sha256 for one in lock.images}) == len({one.image_id for one in lock.images}) == 700
     assert {one.treatment for one in lock.images} == {None}
-    if not COCO.is_file():
-        pytest.skip(f"{COCO} is not here to compare with")
-    table = pq.read_table(COCO, columns=["coco_id", "source_sha256", "flickr_url"]).to_pylist()
+    table = pq.read_table(
+        shared_file("coco_256.parquet"), columns=["coco_id", "source_sha256", "flickr_url"]
+    ).to_pylist()
     listed = {(int(one.image_id), one.source_sha256, one.page) for one in lock.images}
     assert listed == {(row["coco_id"], row["source_sha256"], row["flickr_url"]) for row in table}
