@@ -55,6 +55,9 @@ def test_content_came_along(python: Path, tmp_path: Path) -> None:
     built = run(python, "-m", "iarbench", "gallery", "build", "iarbench-mini", "--real", "flickr", "--k", "1",
                 "--out", "mini.gallery", cwd=tmp_path)  # fmt: skip
     assert "7 images of 7 classes" in built
+    code = "from iarbench.content import lock_path; from iarbench.images.lock import Lock;"
+    code += "print(len(Lock.read(lock_path('coco-700')).images))"
+    assert run(python, "-c", code, cwd=tmp_path) == "700\n"
 
 
 def test_the_board_is_built_from_the_wheel(python: Path, tmp_path: Path) -> None:
