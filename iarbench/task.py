@@ -38,7 +38,7 @@ class Task:
         """A packaged task by name, or one of the user's by path. Raises UserError."""
         path = content.task_path(name)
         text = read_text(path)
-        spec = _each_once(parse_task(text, str(path)))
+        spec = _each_once(_pinned(parse_task(text, str(path))))
         siblings = _siblings(spec.targets)
         return cls(spec, text, spec.targets, siblings, _families(spec.targets, siblings))
 
@@ -54,7 +54,7 @@ class Task:
             UserError: a value that the key does not allow.
         """
         given = {key: value for key, value in changes.items() if value}
-        spec = _each_once(check_task(self.spec.model_dump() | given, "command line"))
+        spec = _each_once(_pinned(check_task(self.spec.model_dump() | given, "command line")))
         generators = tuple(dict.fromkeys((*self.generators, *spec.targets)))
         siblings = _siblings(generators)
         families = _families(generators, siblings)
@@ -178,10 +178,18 @@ def _each_once(spec: TaskSpec) -> TaskSpec:
     return spec.model_copy(update={name: tuple(dict.fromkeys(getattr(spec, name))) for name in lists})
 
 
+def _pinned(spec: TaskSpec) -> TaskSpec:
+    """Targets from the Hub under their names with the commit."""
+    return spec.model_copy(update={"targets": tuple(map(variants.pinned, spec.targets))})
+
+
 def _siblings(generators: Sequence[str]) -> dict[str, tuple[str, ...]]:
     # A name nobody knows is reported where its weights are looked for.
     known = {name: variants.get(name).shares_tokenizer_with for name in generators if name in variants.names()}
-    shared = {name: tuple(other for other in others if other in generators) for name, others in known.items()}
+    shared = {  # one of the two may know nothing of the other, which somebody has published
+        name: tuple(other for other in generators if other in known.get(name, ()) or name in known.get(other, ()))
+        for name in known
+    }
     return {name: others for name, others in shared.items() if others}
 
 

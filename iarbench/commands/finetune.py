@@ -54,8 +54,8 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.models import variants
 
     check_device(args.device)
-    weights, name = options.weights_folder(args), args.generator
-    variant = variants.get(name)
+    weights, variant = options.weights_folder(args), variants.get(args.generator)
+    name = variant.stem
     require_writable(args.out, "--out")
     if args.tokens_of:
         options.require_source(args.tokens_of)

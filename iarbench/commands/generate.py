@@ -29,7 +29,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     """Add the command to the command line."""
     description = "Sample images, classes in turn, and write them as an image set with tokens, seeds and classes."
     parser = options.add_command(subparsers, "generate", "make images with a generator", description, EXAMPLES)
-    parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
+    parser.add_argument("--generator", required=True, help="of `iarbench ls generators`, or hf:owner/name@revision")
     parser.add_argument("--count", type=options.positive, required=True, help="how many images")
     parser.add_argument("--out", type=Path, required=True, help="folder for the image set; must not hold one yet")
     parser.add_argument("--prompts", type=Path, help="text file, one prompt a line, or an image set with captions")
@@ -66,7 +66,7 @@ def execute(args: argparse.Namespace) -> int:
     require_writable(args.out.parent, "--out")
     options.require_new_file(args.grid, "--grid")
     asked = {
-        "generator": args.generator,
+        "generator": variant.name,
         "weights": weights_hash(variant, "original", weights, transformer=True),
         "split": args.split,
         "count": args.count,
@@ -79,7 +79,7 @@ def execute(args: argparse.Namespace) -> int:
     how = {"device": args.device, "batch_size": args.batch_size, "weights": weights and str(weights)}
     command = shlex.join(["iarbench", *sys.argv[1:]])
     order = order_for(args.out, "generate", asked, how, command)
-    label = f"generate {args.generator}/{args.split}"
+    label = f"generate {variant.name}/{args.split}"
     make_shards(order, shards(args.count, args.shard), engine, args.device, sys.stderr, label)
     settings = {"settings": variant.sampling.get(args.sampling), "iarbench": __version__}
     images = finish_set(order, args.out, "generation.json", asked | settings)

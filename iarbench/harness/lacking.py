@@ -161,4 +161,4 @@ def _to_train(variant: Variant, encoder: str, weights_dir: Path | None) -> Lack:
     folder = weights_dir or WEIGHTS
     augment = " --augment" if encoder == "inverse-aug" else ""
     command = f"iarbench finetune --generator {variant.name} --count {FINETUNE_IMAGES}{augment} --out {folder}"
-    return Lack("weights", f"{variant.name}-{encoder}.safetensors for {variant.name}", "", TRAINED, command)
+    return Lack("weights", f"{variant.stem}-{encoder}.safetensors for {variant.name}", "", TRAINED, command)

@@ -90,7 +90,8 @@ def write_own_set(
 
         named = {target: own.members, **sources}
         treated = ImageSet.write(counted(_read(own, named, treatment, notes)), scratch / "treated")
-        index = treated.index().assign(role=lambda found: found["image_id"].str.partition("/")[0])
+        index = treated.index()
+        index["role"] = [_role(image_id, named) for image_id in index["image_id"]]
         kept = _without_copies(_of_its_kind(index, named, target, notes), target, notes)
         split: dict[str, str] = {}
         for role, where in named.items():
@@ -98,8 +99,13 @@ def write_own_set(
             if found.empty:
                 raise UserError(f"{where}: none of its images is left: all of them are copies of the others given")
             split |= _split(found, role, own) if role in sources else dict.fromkeys(found["image_id"], TEST)
-        ImageSet.write(_final(treated, split, _others(task, own, treatment)), folder)
+        ImageSet.write(_final(treated, named, split, _others(task, own, treatment)), folder)
     return notes
+
+
+def _role(image_id: str, named: Iterable[str]) -> str:
+    """Whose prefix an id has; the target's may hold slashes: "hf:owner/name@commit"."""
+    return next(role for role in named if image_id.startswith(f"{role}/"))
 
 
 def _read(own: OwnImages, sources: dict[str, str], how: Preprocess, notes: list[str]) -> Iterator[ImageRecord]:
@@ -181,10 +187,12 @@ def _split(index: pd.DataFrame, source: str, own: OwnImages) -> dict[str, str]:
     return found
 
 
-def _final(treated: ImageSet, split: dict[str, str], others: Iterator[ImageRecord]) -> Iterator[ImageRecord]:
+def _final(
+    treated: ImageSet, named: Iterable[str], split: dict[str, str], others: Iterator[ImageRecord]
+) -> Iterator[ImageRecord]:
     for batch in treated.filter(image_id=set(split)).iterate():
         for record in batch:
-            yield replace(record, source=record.image_id.partition("/")[0], split=split[record.image_id])
+            yield replace(record, source=_role(record.image_id, named), split=split[record.image_id])
     yield from others
 
 

@@ -124,6 +124,11 @@ class Variant(BaseModel):
             raise UserError(f"{self.name} has no sampling {name!r}; it has: {', '.join(self.sampling)}")
 
     @property
+    def stem(self) -> str:
+        """What files that belong to it are called: its name, without what a file name cannot have."""
+        return self.name.replace("hf:", "").replace("/", "--")
+
+    @property
     def num_classes(self) -> int:
         """How many classes a condition can name."""
         return len(self.classes) if self.classes else 1000
@@ -228,9 +233,23 @@ def minis() -> list[Variant]:
     return [get(name) for name in names() if "mini" in name.split("-")]
 
 
+def pinned(name: str) -> str:
+    """The name by which results and images know a generator: one on the Hub with its commit, others as they are.
+
+    Raises:
+        UserError: it cannot be had from the Hub.
+    """
+    return get(name).name if name.startswith("hf:") else name
+
+
 def get(name: str) -> Variant:
-    """The variant called ``name``. Raises UserError that lists the near ones."""
+    """The variant called ``name``, also ``hf:owner/name@revision``. Raises UserError that lists the near ones."""
     known = _all()
+    if name.startswith("hf:") and name not in known.variants:
+        from iarbench.models.hub_variants import fetch_variant
+
+        found = fetch_variant(name)
+        return known.variants.setdefault(found.name, found)
     if name not in known.variants:
         unread = "".join(f"; not read: {what} ({why})" for what, why in known.problems.items())
         raise UserError(did_you_mean("generator", name, names()) + unread)

@@ -47,7 +47,7 @@ def _given(variant: Variant, part: str, weights_dir: Path | None) -> Path | None
     """The part in ``weights_dir``, under the name that `iarbench finetune` gives or under the released one."""
     if weights_dir is None:
         return None
-    names = [f"{variant.name}-{part}.safetensors"] + ([variant.files[part].name] if part in variant.files else [])
+    names = [f"{variant.stem}-{part}.safetensors"] + ([variant.files[part].name] if part in variant.files else [])
     return next((weights_dir / name for name in names if (weights_dir / name).is_file()), None)
 
 
@@ -58,7 +58,7 @@ def encoders(variant: Variant, weights_dir: Path | None = None) -> tuple[str, ..
         for name in encoder_names()
         if name == ORIGINAL
         or name in variant.files
-        or (weights_dir is not None and (weights_dir / f"{variant.name}-{name}.safetensors").is_file())
+        or (weights_dir is not None and (weights_dir / f"{variant.stem}-{name}.safetensors").is_file())
     )
 
 
