@@ -26,6 +26,8 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--attack", required=True, metavar="NAME", help="see `iarbench ls attacks`; join with +")
     parser.add_argument("--out", type=Path, required=True, help="new folder for the image set")
     parser.add_argument("--container", choices=["webp", "png"], default="webp", help="lossless file format")
+    help = "images of a shard, the most that a kill can cost; default: 1000"
+    parser.add_argument("--shard", type=options.positive, default=1000, metavar="N", help=help)
     add_launch(parser)
 
 
@@ -34,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench import attack as attacks
     from iarbench.content import images_path
     from iarbench.harness.launch.attack_work import problems_of
-    from iarbench.harness.launch.set_work import SHARD, finish_set, make_shards, order_for, shards
+    from iarbench.harness.launch.set_work import finish_set, make_shards, order_for, shards
     from iarbench.images.image_set import ImageSet
 
     engine = launch(args)
@@ -43,9 +45,9 @@ def execute(args: argparse.Namespace) -> int:
     images = ImageSet.open(images_path(args.images))
     origin = {"images": args.images, "images_fingerprint": images.fingerprint, "attack": args.attack}
     origin |= {"attack_version": attack.version}
-    asked = origin | {"container": args.container, "shard": SHARD}
+    asked = origin | {"container": args.container, "shard": args.shard}
     order = order_for(args.out, "attack", asked, {}, shlex.join(["iarbench", *sys.argv[1:]]))
-    make_shards(order, shards(len(images), SHARD), engine, "cpu", sys.stderr, f"attack {attack.name}")
+    make_shards(order, shards(len(images), args.shard), engine, "cpu", sys.stderr, f"attack {attack.name}")
     problems = problems_of(order.place)
     for problem in problems:
         options.say(f"error: {problem}")

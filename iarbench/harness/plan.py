@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Images a part holds at most: what a kill can cost, and what stays in memory."""
+MANY, LARGE_CHUNK = 2**16, 2**12
+"""From so many images of a source and split on, a part holds more: their number must not grow as the images do."""
 
 IsolatedKey = tuple[Choice, str, str]
 """(detector, generator, encoder)"""
@@ -287,8 +289,9 @@ def _alike(looks: Iterable[_Look], task: Task, source: str) -> dict[tuple[int | 
 
 def _chunks(source: str, split: str, rows: pd.DataFrame) -> Iterator[Chunk]:
     ids, hashes = rows["image_id"].tolist(), rows["sha256"].tolist()
-    for start in range(0, len(ids), CHUNK):
-        end = start + CHUNK
+    size = CHUNK if len(ids) < MANY else LARGE_CHUNK
+    for start in range(0, len(ids), size):
+        end = start + size
         yield Chunk(source, split, tuple(ids[start:end]), tuple(hashes[start:end]))
 
 

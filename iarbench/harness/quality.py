@@ -86,14 +86,14 @@ def unmeasured(plan: Plan, root: Path) -> list[Measure]:
 def measure(todo: Sequence[Measure], plan: Plan, root: Path, progress: TextIO | None) -> None:
     """Measure and store; several parts at once, since filters and codecs let other threads work."""
     total = sum(len(one.part.chunk.image_ids) for one in todo)
-    treatment = plan.task.spec.preparation
     with Progress("measuring attacks", total, stream=progress) as bar, ThreadPoolExecutor(_threads()) as pool:
-        for one in pool.map(lambda one: _store(one, plan.images, root, treatment), todo):
+        for one in pool.map(lambda one: measure_one(one, plan, root), todo):
             bar.advance(len(one.part.chunk.image_ids))
 
 
-def _store(one: Measure, images: ImageSet, root: Path, treatment: Preparation) -> Measure:
-    pairs = list(_measured(one, images, treatment))
+def measure_one(one: Measure, plan: Plan, root: Path) -> Measure:
+    """Measure a part and store it below `root`."""
+    pairs = list(_measured(one, plan.images, plan.task.spec.preparation))
     scores = {"psnr": [pair[0] for pair in pairs], "ssim": [pair[1] for pair in pairs]}
     write_part(root, one.part, scores, [0.0] * len(pairs), "cpu")
     return one

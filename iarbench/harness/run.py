@@ -190,7 +190,7 @@ def recompute(root: Path, fpr: float | None = None) -> Outcome:
     Raises:
         UserError: `root` is not a finished run, a file of it is not as it was written, or it has no results at `fpr`.
     """
-    from iarbench.results.scores import load_index, load_scores
+    from iarbench.results.scores import load_index
 
     manifest = manifests.read(root)
     if manifest is None:
@@ -206,7 +206,7 @@ def recompute(root: Path, fpr: float | None = None) -> Outcome:
     if changed := _changed(root, manifest, RESULTS[:2]) or seal.damaged_parts(root):
         raise UserError(f"{root / changed[0]} is damaged: it is not as the run wrote it; {again}")
     task = Task.restore(manifest.task)
-    rows = KINDS[task.spec.kind].compute(load_scores(root, seal.parts_of(root)), load_index(root), task)
+    rows = KINDS[task.spec.kind].compute_stored(root, seal.parts_of(root), load_index(root), task)
     return Outcome(task, rows, manifest.leak_checks)
 
 
@@ -228,16 +228,14 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from iarbench.results.scores import load_scores
-
     parts = [part.path for part in (*plan.parts, *(one.part for one in measures(plan)))]
     index = pa.Table.from_pandas(plan.index, preserve_index=False)
     write_atomically(root / "images.parquet", lambda file: pq.write_table(index, file))
     seal.write_parts(root, parts)
-    kind, scores = KINDS[plan.task.spec.kind], load_scores(root, parts)
-    rows = kind.compute(scores, plan.index, plan.task)
+    kind = KINDS[plan.task.spec.kind]
+    rows = kind.compute_stored(root, parts, plan.index, plan.task)
     write_rows(rows, root / "results.jsonl")
-    kind.write_more(scores, plan.index, plan.task, root)
+    kind.write_more(root, parts, plan.index, plan.task)
     picture = root / ".results.png"
     kind.plot(rows, picture)
     os.replace(picture, root / "results.png")

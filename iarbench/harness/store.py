@@ -104,10 +104,10 @@ def is_stored(root: Path, part: Part) -> bool:
         return False
     if table.schema.names != _SCHEMA.names or not table.num_rows:
         return False
-    names = dict.fromkeys(table.column("score_name").to_pylist())
+    names = len(table.column("score_name").unique())
     return (
-        table.column("image_id").to_pylist() == list(part.chunk.image_ids) * len(names)
-        and table.column("sha256").to_pylist() == list(part.chunk.sha256s) * len(names)
+        table.column("image_id").equals(pa.chunked_array([pa.array(part.chunk.image_ids)] * names))
+        and table.column("sha256").equals(pa.chunked_array([pa.array(part.chunk.sha256s)] * names))
         and table.column("score").null_count == 0
     )
 

@@ -33,6 +33,12 @@ class Kind(ABC):
     def compute(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task) -> list[Any]:
         """Every row that the scores allow."""
 
+    def compute_stored(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> list[Any]:
+        """Every row that the stored scores allow; `parts`: their files, relative to `root`."""
+        from iarbench.results.scores import load_scores
+
+        return self.compute(load_scores(root, parts), images, task)
+
     @abstractmethod
     def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
         """Write its picture, a PNG."""
@@ -59,7 +65,7 @@ class Kind(ABC):
         else:
             console.file.write(self.plain(rows, view) + "\n")
 
-    def write_more(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task, root: Path) -> None:  # noqa: B027
+    def write_more(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> None:  # noqa: B027
         """Write its `files` below `root`; none unless a kind says so."""
 
 
@@ -75,6 +81,15 @@ class Provenance(Kind):
         from iarbench.results.compute import compute_rows
 
         return compute_rows(scores, images, task.result_task())
+
+    def compute_stored(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> list[Any]:
+        """A detector at a target at a time: its scores alone are in memory."""
+        from iarbench.results.compute import CELL
+        from iarbench.results.scores import load_scores, parts_by_cell
+
+        cells = parts_by_cell(parts)
+        rows = [row for some in cells for row in self.compute(load_scores(root, some), images, task)]
+        return sorted(rows, key=lambda row: tuple(getattr(row, name) for name in CELL))
 
     def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
         from iarbench.results.plots import plot_run
@@ -132,9 +147,11 @@ class Attribution(Kind):
 
         return markdown(rows, view)
 
-    def write_more(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task, root: Path) -> None:
+    def write_more(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> None:
         from iarbench.results.attribution.per_image import write_per_image
+        from iarbench.results.scores import load_scores
 
+        scores = load_scores(root, parts)
         write_per_image(scores, images, task.attribution_task(), root / self.files[0])
 
 

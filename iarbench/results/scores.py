@@ -76,8 +76,29 @@ def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
     frame = pa.concat_tables([table for table, _ in parts_read]).to_pandas()
     lengths = [len(table) for table, _ in parts_read]
     columns = (*IDENTITY, *FACTS, SIZE)
-    frame = frame.assign(**{key: np.repeat([about[key] for _, about in parts_read], lengths) for key in columns})
+    frame = frame.assign(**{key: _repeated([about[key] for _, about in parts_read], lengths) for key in columns})
     return _with_measures(frame, measured).drop(columns=SIZE)
+
+
+def _repeated(values: Sequence[Any], lengths: Sequence[int]) -> Any:
+    """Each value as often as its length says; an array of text takes the longest one's bytes for every row."""
+    if not isinstance(values[0], str):
+        return np.repeat(values, lengths)
+    names, codes = np.unique(values, return_inverse=True)
+    indices = pa.array(np.repeat(codes.astype(np.int32), lengths))
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names.tolist())).cast(pa.string()).to_pandas()
+
+
+def parts_by_cell(parts: Iterable[str]) -> list[list[str]]:
+    """The parts of each detector at a target with an encoder, each with all measures of attacks."""
+    cells: dict[str, list[str]] = {}
+    measured = []
+    for part in parts:
+        if part.startswith(f"{QUALITY}/"):
+            measured.append(part)
+        else:
+            cells.setdefault(part.rsplit("/", 2)[0], []).append(part)
+    return [found + measured for found in cells.values()]
 
 
 def _with_measures(scores: pd.DataFrame, measured: Sequence[tuple[pa.Table, dict[str, Any]]]) -> pd.DataFrame:

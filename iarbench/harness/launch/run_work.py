@@ -16,6 +16,8 @@ from iarbench.harness.launch.rounds import carry_out
 from iarbench.harness.launch.worker import Work
 from iarbench.harness.learn import unfitted, with_learnt
 from iarbench.harness.plan import Job, Plan, Settings, make_plan, still_missing
+from iarbench.harness.quality import measure_one, measures, unmeasured
+from iarbench.harness.store import Part, is_stored
 from iarbench.images.image_set import ImageSet
 from iarbench.specs import TaskRecord
 from iarbench.task import Task
@@ -45,16 +47,20 @@ def score_elsewhere(
         parts = [WorkPart(fit.key, len(fit.image_ids), (fit.path,)) for fit in todo]
         carry_out(order, parts, launch.make(settings.device), progress, "learning")
     plan = with_learnt(plan, root)
-    for cell in (cell for job in plan.missing(root) for cell in job.cells):
-        (root / cell.part.path).unlink(missing_ok=True)  # damaged: a file that is there counts as done
+    lacking: list[Part] = [cell.part for job in plan.missing(root) for cell in job.cells]
+    for part in lacking + [one.part for one in unmeasured(plan, root)]:
+        (root / part.path).unlink(missing_ok=True)  # damaged: a file that is there counts as done
     carry_out(order, parts_of(plan), launch.make(settings.device), progress)
     order.remove()
     return plan
 
 
 def parts_of(plan: Plan) -> list[WorkPart]:
-    """What processes take: images under an attack at a size, for every detector and target that looks at them."""
-    return [WorkPart(_key(job), len(job.chunk.image_ids), tuple(c.part.path for c in job.cells)) for job in plan.jobs]
+    """What processes take: images under an attack at a size, for every detector and target that looks at them, and
+    what the attack did to them."""
+    scored = [WorkPart(_key(job), len(job.chunk.image_ids), tuple(c.part.path for c in job.cells)) for job in plan.jobs]
+    measured = [(one.part, len(one.part.chunk.image_ids)) for one in measures(plan)]
+    return scored + [WorkPart(part.key, count, (part.path,)) for part, count in measured]
 
 
 def open_work(order: Order, device: str | None, note: Callable[[str], None]) -> Work:
@@ -77,6 +83,7 @@ class _Scoring(Work):
         self.plan, self.root, self.settings, self.note = plan, root, settings, note
         self.fits = {fit.key: fit for fit in unfitted(plan, root)}
         self.jobs = {} if self.fits else {_key(job): job for job in plan.jobs}
+        self.measures = {one.part.key: one for one in measures(plan)}
         self.ready: Ready | None = None
 
     def do(self, key: str) -> None:
@@ -86,6 +93,9 @@ class _Scoring(Work):
             fit_all([fit], self.plan, self.root, self.settings)
         elif job := self.jobs.get(key):
             self._score(job)
+        elif one := self.measures.get(key):
+            if not is_stored(self.root, one.part):
+                measure_one(one, self.plan, self.root)
         else:
             raise UserError("images, weights or code are others here than where the command was given")
 

@@ -25,9 +25,6 @@ from iarbench.images.image_set import ImageSet
 from iarbench.images.shards import require_free
 from iarbench.progress import Progress
 
-SHARD = 1000
-"""Images of a shard: what a kill can cost."""
-
 
 def order_for(out: Path, kind: str, asked: Mapping[str, Any], how: Mapping[str, Any], command: str) -> Order:
     """The order to make the image set `out`.

@@ -125,7 +125,6 @@ def test_attacking_resumes_and_what_was_left_out_is_still_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ImageSet.write(records(3), tmp_path / "images")
-    monkeypatch.setattr("iarbench.harness.launch.set_work.SHARD", 5)
     write = attack_work.write_shard
     failing = ImageSet.open(tmp_path / "images").index()["image_id"].tolist()[1]
     attack_image = attack_work.attack_image
@@ -140,7 +139,8 @@ def test_attacking_resumes_and_what_was_left_out_is_still_told(
             raise KeyboardInterrupt
         return write(found, path)
 
-    words = ["attack", "--images", str(tmp_path / "images"), "--attack", "jpeg50", "--out", str(tmp_path / "set")]
+    words = ["attack", "--images", str(tmp_path / "images"), "--attack", "jpeg50", "--shard", "5"]
+    words += ["--out", str(tmp_path / "set")]
     monkeypatch.setattr(attack_work, "attack_image", fail_at_one)
     with monkeypatch.context() as stopped:
         stopped.setattr(attack_work, "write_shard", stop_at_second)
