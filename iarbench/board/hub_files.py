@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from iarbench.board.gather import Batch
-from iarbench.board.provenance import Entry, Group, groups_of
+from iarbench.board.groups import groups_of
+from iarbench.board.provenance import Entry, Group
 from iarbench.errors import UserError
 from iarbench.files import write_text
 from iarbench.results.rows import POOLED, Row

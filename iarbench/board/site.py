@@ -14,8 +14,8 @@ from pathlib import Path
 from iarbench.board.attribution import attribution_data
 from iarbench.board.data import Json, group_data
 from iarbench.board.gather import AnyRow, Batch
+from iarbench.board.groups import groups_of
 from iarbench.board.pages import render
-from iarbench.board.provenance import groups_of
 from iarbench.board.space import CARD, card
 from iarbench.errors import UserError
 from iarbench.files import sha256_file, write_atomically, write_text

@@ -3,7 +3,7 @@ from __future__ import annotations
 from board_rows import auroc, row
 
 from iarbench.board.gather import Batch
-from iarbench.board.provenance import groups_of
+from iarbench.board.groups import groups_of
 
 
 def test_versions_sides_and_tasks_never_meet() -> None:

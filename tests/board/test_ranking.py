@@ -5,7 +5,7 @@ from board_rows import row
 
 from iarbench.board.curves import curves
 from iarbench.board.gather import Batch
-from iarbench.board.provenance import groups_of
+from iarbench.board.groups import groups_of
 from iarbench.board.ranking import families, places
 
 
