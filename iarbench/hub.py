@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,13 @@ def model_card(front_matter: dict[str, Any], template: str, **parts: Any) -> str
     from huggingface_hub import ModelCard, ModelCardData
 
     return _filled(ModelCard, ModelCardData(**front_matter), template, parts)
+
+
+def eval_results(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the Hub wants in a file below `.eval_results/`; keys as of its EvalResultEntry."""
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    return list(eval_result_entries_to_yaml([EvalResultEntry(**entry) for entry in entries]))
 
 
 def _filled(kind: Any, data: Any, template: str, parts: dict[str, Any]) -> str:

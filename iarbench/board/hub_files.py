@@ -17,6 +17,7 @@ from iarbench.board.groups import groups_of
 from iarbench.board.provenance import Entry, Group
 from iarbench.errors import UserError
 from iarbench.files import write_text
+from iarbench.hub import eval_results
 from iarbench.results.rows import POOLED, Row
 from iarbench.results.tables import with_interval
 
@@ -72,20 +73,17 @@ def _eval(group: Group) -> dict[str, Any]:
 
 
 def _results(rows: Sequence[Row], dataset: str, source: str | None) -> list[dict[str, Any]]:
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-
-    entries = [
-        EvalResultEntry(
-            dataset_id=dataset,
-            task_id=_task_id(row.target, row.attack),
-            value=round(100 * (row.value or 0.0), 2),
-            source_url=source,
-            source_name="iarbench board" if source else None,
-            notes=_notes(row),
-        )
+    return eval_results(
+        {
+            "dataset_id": dataset,
+            "task_id": _task_id(row.target, row.attack),
+            "value": round(100 * (row.value or 0.0), 2),
+            "source_url": source,
+            "source_name": "iarbench board" if source else None,
+            "notes": _notes(row),
+        }
         for row in rows
-    ]
-    return eval_result_entries_to_yaml(entries)
+    )
 
 
 def _primary(group: Group, entry: Entry, target: str) -> list[Row]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from iarbench.audit.report import audit_sets
+from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.files import write_text
 from iarbench.hub_upload import CARD
 from iarbench.images.image_set import ImageSet
 from iarbench.publishing.sending import Sending, send
-from iarbench.publishing.set_card import About, set_card
+from iarbench.publishing.set_card import About, set_card, settings_text
 from iarbench.publishing.staging import OWNED, Staged, stage
 from iarbench.text_table import aligned
 
@@ -33,6 +35,8 @@ def publish_set(name: str, licences: Mapping[str, str], notes: str, how: Sending
     if strange := sorted(licences.keys() - set(sources)):
         raise UserError(f"--licence {strange[0]}: no such source; sources: {', '.join(sources)}")
 
+    sampling = _sampling(images_path(name))
+
     def fill(folder: Path) -> list[str]:
         found = audit_sets([name], [images])
         if damage := found.of("damage"):
@@ -40,10 +44,24 @@ def publish_set(name: str, licences: Mapping[str, str], notes: str, how: Sending
             raise UserError(f"{name}: {lines}; `iarbench audit {name}` names them all")
         staged = stage(images, name, folder, licences)
         limits = [one.line for level in ("leak", "note") for one in found.of(level) if one.check != "licences"]
-        write_text(folder / CARD, set_card(staged, About(how.to.name, images, limits, notes)))
+        write_text(folder / CARD, set_card(staged, About(how.to.name, images, limits, sampling, notes)))
         return [*_told(staged), *(f"leak: {one.line}" for one in found.of("leak"))]
 
     return send(how, fill, OWNED)
+
+
+def _sampling(place: Path) -> dict[str, str]:
+    """How `iarbench generate` made the set, as it has written beside it: generator -> a sentence."""
+    file = place / "generation.json"
+    if not file.is_file():
+        return {}
+    try:
+        made = json.loads(file.read_text(encoding="utf-8"))
+        settings = settings_text(made["settings"])
+        text = f"Sampling {made['sampling']!r}: {settings}; seed {made['seed']}; iarbench {made['iarbench']}"
+        return {str(made["generator"]): text}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{file}: damaged; delete it, or make the set again") from None
 
 
 def _told(staged: Staged) -> list[str]:

@@ -57,6 +57,8 @@ class About:
     """The set with the images that are listed only."""
     limits: Sequence[str]
     """What an audit has found, a line each."""
+    sampling: Mapping[str, str]
+    """generator -> how its images were sampled, where it is known."""
     notes: str = ""
     """Markdown of the user's."""
 
@@ -80,7 +82,7 @@ def set_card(staged: Staged, about: About) -> str:
         grid=SAMPLES if staged.parts else "",
         example=first and {"config": first.config, "split": first.hub_split},
         sources=_sources(staged.parts, index),
-        made=_made(generated, index),
+        made=_made(generated, about.sampling, index),
         columns=markdown_table(["column", "what it holds"], [[f"`{name}`", _MEANING[name]] for name in COLUMNS], 2),
         listed=_listed(staged),
         rebuild=_rebuild(staged, about.repo, short),
@@ -95,6 +97,11 @@ def set_card(staged: Staged, about: About) -> str:
 def _example(parts: Sequence[Part], generated: set[str]) -> Part | None:
     """The part that the card reads by way of an example: test images of a generator, if there are some."""
     return min(parts, key=lambda part: (part.source not in generated, part.split != "test"), default=None)
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Sampling settings in a sentence: "cfg 5.0, top_k 0"."""
+    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "no parameters"
 
 
 def _front_matter(staged: Staged, short: str, images: int, fingerprint: str, whole: ImageSet) -> dict[str, Any]:
@@ -182,15 +189,15 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _made(generated: Mapping[str, Variant], index: pd.DataFrame | None) -> str:
+def _made(generated: Mapping[str, Variant], known: Mapping[str, str], index: pd.DataFrame | None) -> str:
     lines = []
     for name, variant in sorted(generated.items()):
         files = [file for part, file in variant.files.items() if part in ("tokenizer", "transformer")]
         where = ", ".join(f"{file.repo}/{file.file}" if file.repo else str(file.name) for file in files)
-        sampling = ", ".join(f"{key} {value}" for key, value in variant.sampling["default"].items())
+        default = f"Default sampling: {settings_text(variant.sampling['default'])}"
         lines.append(
             f"- **{name}**: {variant.image_size} px, family {variant.family} ({variant.citation}). Weights: {where} "
-            f"({variant.licence}). Default sampling: {sampling or 'no parameters'}."
+            f"({variant.licence}). {known.get(name, default)}."
         )
     if index is not None:
         for source, rows in index[~index["source"].isin(list(generated))].groupby("source", sort=True):
