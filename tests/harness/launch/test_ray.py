@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from test_scale_docs import NARROW, readme_line
 from toys import Toys, scores
 
 from iarbench.errors import UserError
@@ -71,3 +72,13 @@ def test_without_ray_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'iarbench\[ray\]'"):
         RayActors(1, "auto", "cpu")
+
+
+@pytest.mark.long
+def test_the_line_of_the_readme_runs(cluster: Any, tmp_path: Path) -> None:
+    words = readme_line("ray")
+    for option, value in (("--out", str(tmp_path / "run")), ("--address", cluster.address), ("--jobs", "1")):
+        words[words.index(option) + 1] = value
+    command = [sys.executable, "-m", "iarbench", *words, *NARROW]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from test_scale_docs import NARROW, readme_line
 from toys import Toys, scores
 
 from iarbench.errors import UserError
@@ -145,3 +146,13 @@ def test_the_batches_of_a_thousand_elements_hold_every_part_once(
     assert [len(batch) for batch in batches] == [1000, 1000, 500]
     given = [key for batch in batches for share in batch for key in share]
     assert sorted(given) == sorted(set(keys) - {"k5"})
+
+
+@pytest.mark.long
+def test_the_line_of_the_readme_runs(slurm: None, tmp_path: Path) -> None:
+    words = [word.replace("partition=gpu", "partition=cpu") for word in readme_line("slurm")]
+    del words[words.index("--out") : words.index("--out") + 2]
+    words[words.index("--jobs") + 1] = "2"
+    with iarbench(*words, *NARROW, out=tmp_path / "run") as process:
+        _, err = process.communicate(timeout=600)
+        assert process.returncode == 0, err
