@@ -81,6 +81,7 @@ def run(
     encoder: Names = None,
     attack: Names = None,
     attacked: str | None = None,
+    align: str | None = None,
     images: str | None = None,
     members: AnyPath | None = None,
     real: AnyPath | Sequence[AnyPath] | None = None,
@@ -103,8 +104,8 @@ def run(
 
     Args:
         task: a packaged task, or the path of a .yaml file.
-        target, detector, encoder, attack, images, attacked, fpr, limit: replace what the task says, as the options of
-            the command do.
+        target, detector, encoder, attack, images, attacked, align, fpr, limit: replace what the task says, as the
+            options of the command do.
         members, real, group_by, group_column, with_others, read_as: your own images in place of the task's, as the
             options of the command; `real` may be several.
         out: folder of the run; by default runs/<task>.
@@ -127,14 +128,18 @@ def run(
         None if members is None else os.fspath(members), texts, group_by, group_column, with_others, read_as, images
     )
     stream = sys.stderr if progress else None
-    narrowed = Task.load(task).narrowed(
-        targets=_names(target),
-        detectors=_names(detector),
-        encoders=_names(encoder),
-        attacks=_names(attack),
-        attacked=attacked,
-        images=images,
-        fpr=[fpr] if isinstance(fpr, float | int) else fpr,
+    narrowed = (
+        Task.load(task)
+        .narrowed(
+            targets=_names(target),
+            detectors=_names(detector),
+            encoders=_names(encoder),
+            attacks=_names(attack),
+            attacked=attacked,
+            images=images,
+            fpr=[fpr] if isinstance(fpr, float | int) else fpr,
+        )
+        .aligned(align)
     )
     mine, notes = own_task(narrowed, own, cache_dir() / "own-images", stream) if own else (narrowed, [])
     plan = harness.prepare(mine, settings, notes)

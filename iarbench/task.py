@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from iarbench import content
+from iarbench.alignment import with_align
 from iarbench.attack import parse
 from iarbench.models import variants
 from iarbench.results.rows import CLEAN, mirrored
@@ -59,6 +60,16 @@ class Task:
         siblings = _siblings(generators)
         families = _families(generators, siblings)
         return replace(self, spec=spec, generators=generators, siblings=siblings, families=families)
+
+    def aligned(self, align: str | None) -> Self:
+        """The task with images aligned before its detectors score them; None changes nothing.
+
+        Raises:
+            UserError: its detectors are `all`.
+        """
+        if align is None:
+            return self
+        return self.narrowed(detectors=[with_align(name, align) for name in self.spec.detectors])
 
     def attacks_for(self, names: Sequence[str]) -> list[str]:
         """Attacks to score: where only one side is attacked, the other's clean scores are needed as well, and where the

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iarbench.alignment import ALIGNS
 from iarbench.device import PRECISIONS, check_device
 from iarbench.errors import UserError
 from iarbench.parameters import split_names
@@ -94,6 +95,12 @@ def add_compute(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of encoder and decoder")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="default: by image size; changes no score")
     add_weights(parser)
+
+
+def add_align(parser: argparse.ArgumentParser) -> None:
+    """--align, for `iarbench.task.Task.aligned`."""
+    help = "first search the grid of tokens: phase (cropped images) or phase-scale (cropped and resized back; slow)"
+    parser.add_argument("--align", choices=ALIGNS, metavar="HOW", help=help)
 
 
 def add_view(parser: argparse.ArgumentParser) -> None:

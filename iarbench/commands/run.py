@@ -49,6 +49,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     )
     help = "nominal false-positive rate, such as 0.05; the first one given is shown"
     parser.add_argument("--fpr", action="append", type=options.rate, metavar="RATE", help=help)
+    options.add_align(parser)
     help = "whom attacks act on: both, members (removal) or non-members (spoofing)"
     parser.add_argument("--attacked", type=options.side, metavar="SIDE", help=help)
     parser.add_argument("--limit", type=options.positive, metavar="N", help="first N images of each source and split")
@@ -122,14 +123,18 @@ def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:
     own = OwnImages.asked(
         args.members, args.real, args.group_by, args.group_column, args.with_others, args.read_as, args.images
     )
-    task = Task.load(args.task).narrowed(
-        targets=options.names(args.target),
-        detectors=options.names(args.detector),
-        encoders=options.names(args.encoder),
-        attacks=options.names(args.attack),
-        attacked=args.attacked,
-        fpr=args.fpr,
-        images=args.images,
+    task = (
+        Task.load(args.task)
+        .narrowed(
+            targets=options.names(args.target),
+            detectors=options.names(args.detector),
+            encoders=options.names(args.encoder),
+            attacks=options.names(args.attack),
+            attacked=args.attacked,
+            fpr=args.fpr,
+            images=args.images,
+        )
+        .aligned(args.align)
     )
     require_runs(args.reuse)
     if own is None:

@@ -43,6 +43,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--detector", default="quantloss", metavar="NAME", help="default: quantloss")
     parser.add_argument("--encoder", metavar="NAME", help="of `iarbench ls generators`; default: inverse if there")
     parser.add_argument("--alpha", type=options.rate, default=0.05, help="chance of naming any generator wrongly")
+    options.add_align(parser)
     options.add_compute(parser)
     parser.add_argument("--json", action="store_true", help="a JSON object per image, then one for all together")
     parser.add_argument("--quiet", action="store_true", help="no progress, no notes")
@@ -76,6 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     task = Task.load(args.task or "mini").narrowed(
         targets=options.names(args.target), detectors=[args.detector], encoders=[args.encoder] if args.encoder else None
     )
+    task = task.aligned(args.align)
     for name in task.spec.targets:
         variants.get(name)
     require_writable(cache_dir(), "IARBENCH_CACHE")

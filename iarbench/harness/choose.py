@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from iarbench.alignment import ALIGN, ALIGN_VERSION, Align, align_of
 from iarbench.detector import NAME, READS, Detector, tells_siblings, what_it_reads
 from iarbench.errors import UserError
 from iarbench.files import sha256_file
@@ -29,6 +30,8 @@ class Choice:
     """What its scores depend on, the images and the target apart."""
     code: Code | None
     """Where it lies; None for ours, which need no keeping from harm."""
+    align: Align | None = None
+    """How images are brought onto the target's grid of tokens first; None: not at all."""
 
     @property
     def label(self) -> str:
@@ -58,6 +61,13 @@ class Choice:
 
     def make(self) -> Detector:
         """A new object. Raises UserError when it cannot be made."""
+        if self.align is None:
+            return self._plain()
+        from iarbench.harness.align import Aligned
+
+        return Aligned(self._plain(), self.align)
+
+    def _plain(self) -> Detector:
         if self.code is None:
             return self.kind(**self.values)
         with one_line_errors(f"{self.owner} cannot be made"), neighbours(self.folder):
@@ -92,6 +102,7 @@ def choose(text: str) -> Choice:
     kind = _class(name)
     declared = _parameters(kind, text)
     owner = f"detector {name!r}"
+    align = _align(kind, given.pop(ALIGN), owner) if ALIGN in given and ALIGN not in declared else None
     if unknown := next((key for key in given if key not in declared), None):
         defaults = listed({key: one.default for key, one in declared.items() if one.default is not None})
         hint = f"; with their defaults: {defaults}" if defaults else ""
@@ -99,20 +110,30 @@ def choose(text: str) -> Choice:
     defaults_ = {key: one.default for key, one in declared.items() if one.default is not None}
     changed = {key: value for key, value in typed(declared, given, owner).items() if value != defaults_.get(key)}
     values = dict(sorted({**defaults_, **changed}.items()))
+    shown = {**changed, **({ALIGN: align} if align else {})}
     identity: dict[str, Any] = {
         "detector": kind.name,
         "detector_version": kind.version,
-        "parameters": listed(dict(sorted(changed.items()))),
+        "parameters": listed(dict(sorted(shown.items()))),
         "all_parameters": values,
         "reads": sorted(what_it_reads(kind)),
         "tells_siblings": tells_siblings(kind),
     }
     if code is not None:
         identity["detector_code"] = code.digest
-    choice = Choice(text, kind, values, identity, code)
+    if align:
+        identity["align_version"] = ALIGN_VERSION
+    choice = Choice(text, kind, values, identity, code, align)
     made = choice.make()
     identity |= _through(choice, made) | _weights(choice, made)
     return choice
+
+
+def _align(kind: type[Detector], value: str, owner: str) -> Align:
+    """What the parameter `align` says, for a detector that reads a tokenizer. Raises UserError otherwise."""
+    if "image" in kind.reads:
+        raise UserError(f"{owner} reads the image alone: there is no grid of tokens to align images to")
+    return align_of(value, owner)
 
 
 def _class(name: str) -> type[Detector]:
