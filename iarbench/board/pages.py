@@ -12,11 +12,12 @@ from iarbench.board.data import Json
 from iarbench.board.describe import about
 from iarbench.board.detector_page import parts_of
 from iarbench.board.first_view import first_view
+from iarbench.board.reported import Reported
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(groups: list[Json], reported: Json | None, n_rows: int, rows_digest: str) -> dict[str, str]:
+def render(groups: list[Json], reported: Reported | None, n_rows: int, rows_digest: str) -> dict[str, str]:
     """Address below the board -> HTML: index.html and a page per detector.
 
     `groups`: as `data.group_data` and `attribution.attribution_data` make them; `reported`: papers' own numbers.

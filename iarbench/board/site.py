@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iarbench.board.attribution import attribution_data
-from iarbench.board.data import Json, group_data
+from iarbench.board.data import group_data
 from iarbench.board.gather import AnyRow, Batch
 from iarbench.board.groups import groups_of
 from iarbench.board.pages import render
+from iarbench.board.reported import Reported
 from iarbench.board.space import CARD, card
 from iarbench.errors import UserError
 from iarbench.files import sha256_file, write_atomically, write_text
@@ -39,7 +40,7 @@ class Built:
 def build(
     batches: Sequence[Batch],
     out: Path,
-    reported: Json | None = None,
+    reported: Reported | None = None,
 ) -> Built:
     """Write the board of these rows as the folder `out`; a board that was there is replaced.
 

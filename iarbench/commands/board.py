@@ -59,6 +59,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
+    from iarbench.board import reported
     from iarbench.board.site import build
     from iarbench.board.space import check_name, send
 
@@ -66,7 +67,7 @@ def _build(args: argparse.Namespace) -> int:
         check_name(args.space)
     elif args.private:
         raise UserError("--private is about a Space; add --space OWNER/NAME")
-    built = build(_batches(args), args.out)
+    built = build(_batches(args), args.out, reported=None if args.own else reported.stored())
     options.say(f"{built.rows} rows of {built.detectors} detectors")
     print(built.index)
     if args.space:

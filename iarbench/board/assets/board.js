@@ -62,7 +62,10 @@
       if (link.getAttribute("href") === `#${section.id}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    if (!section.classList.contains("group")) return;
+    if (!section.classList.contains("group")) {
+      for (const table of section.querySelectorAll("table:not(.dataTable)")) Board.sortable(table, null);
+      return;
+    }
     if (!updates.has(section)) start(section);
     updates.get(section)(choices);
   };
