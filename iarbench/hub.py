@@ -14,7 +14,7 @@ from typing import Any
 
 from iarbench.errors import UserError
 
-_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 """Errors of this machine's disk, not of the Hub."""
 
 

@@ -202,6 +202,8 @@ def _write_reason(error: Exception, to: Repository) -> str:
 
     answer = error.response if isinstance(error, errors.HfHubHTTPError) else None
     status = None if answer is None else answer.status_code
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE forbids to send anything; unset it"
     if status == 401:
         return "the Hub does not know your token: log in with `hf auth login`, or give HF_TOKEN a token that may write"
     if status == 403:

@@ -304,16 +304,29 @@ def test_mistakes_are_one_line_before_anything_is_written(hub: Hub, some: Path, 
 @pytest.mark.long
 def test_a_full_disk_is_one_line_and_leaves_nothing(hub: Hub, some: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk: what is beyond it cannot be written."""
+    hub.run(tmp_path / "elsewhere", publish(some))
+    hub.requests.clear()
     limited = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limited += (
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)); from iarbench.cli import main; sys.exit(main())"
     )
-    command = [sys.executable, "-c", limited, *publish(some)]
-    done = subprocess.run(command, env=hub.environment(tmp_path), capture_output=True, text=True)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert "File too large" in line
+    pull = ["images", "pull", "hf:o/n", "--out", str(tmp_path / "back")]
+    for words, asks_the_hub in ((publish(some), False), (pull, True)):
+        command = [sys.executable, "-c", limited, *words]
+        done = subprocess.run(command, env=hub.environment(tmp_path), capture_output=True, text=True)
+        assert done.returncode == 2
+        line = error_of(done.stderr.splitlines())
+        assert "File too large" in line
+        assert TOKEN not in line
+        assert bool(hub.requests) == asks_the_hub
     assert not list((tmp_path / "iarbench" / "publish").iterdir())
-    assert not hub.repositories
-    assert TOKEN not in line
+    assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.long
+def test_without_a_network_nothing_is_sent_and_one_line_says_so(some: Path, tmp_path: Path) -> None:
+    nowhere = Hub("http://127.0.0.1:9")
+    _, err = nowhere.run(tmp_path, publish(some))
+    assert error_of(err).startswith("error: hf:o/n: the connection broke off; check the network")
+    _, err = nowhere.run(tmp_path, publish(some), HF_HUB_OFFLINE="1")
+    assert error_of(err) == "error: hf:o/n: HF_HUB_OFFLINE forbids to send anything; unset it"
