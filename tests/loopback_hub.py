@@ -39,8 +39,8 @@ class Fault:
 
     where: str
     kind: Literal["500", "drop", "damage", "forget", "hang"]
-    """drop: no answer; damage: a download's last byte flipped; forget: an upload is accepted and lost; hang: no answer
-    until the client has gone."""
+    """drop: no answer; damage: a download's last byte flipped, or digests of other files; forget: an upload is accepted
+    and lost; hang: no answer until the client has gone."""
     times: int = 1
     after: int = 0
     """how many such requests go well before"""
@@ -324,7 +324,7 @@ class Handler(BaseHTTPRequestHandler):
                 continue
             entry: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": git_oid(content)}
             if name in repository.large:
-                digest = hashlib.sha256(content).hexdigest()
+                digest = hashlib.sha256(content + b"!" * (self.spoilt == "damage")).hexdigest()
                 entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 130}
             found[name] = entry
         if folder and not found:

@@ -93,7 +93,9 @@ def _same_files(seen: Look) -> Iterator[Finding]:
 
 
 def _near(seen: Look, advance: Callable[[int], None]) -> Iterator[Finding]:
-    images = [image for image in seen.images if image.sketch is not None]
+    # of the same file one in every part: it is told above, and its copies look like nothing that the first does not
+    once = {(image.sha256, image.part): image for image in reversed(seen.images) if image.sketch is not None}
+    images = list(reversed(once.values()))
     sketches = [image.sketch for image in images if image.sketch is not None]
 
     def counts(i: int, j: int) -> bool:

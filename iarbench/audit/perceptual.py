@@ -74,20 +74,34 @@ def near_pairs(
     mirrors = np.array([one.mirrored for one in sketches], dtype=np.uint64)
     thumbnails = _standardised(np.frombuffer(b"".join(one.thumbnail for one in sketches), dtype=np.uint8))
     mirrored_thumbnails = thumbnails.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(len(sketches), -1)
-    for start in range(0, len(sketches), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        for other in range(start, len(sketches), _BLOCK):
-            columns = slice(other, other + _BLOCK)
+    shown = np.flatnonzero(thumbnails.any(axis=1))  # flat pictures are all alike
+    for start in range(0, len(shown), _BLOCK):
+        rows = shown[start : start + _BLOCK]
+        for other in range(start, len(shown), _BLOCK):
+            columns = shown[other : other + _BLOCK]
             for mirrored, right, thumbs in ((False, hashes, thumbnails), (True, mirrors, mirrored_thumbnails)):
                 near = np.bitwise_count(hashes[rows, None] ^ right[None, columns]) <= DISTANCE
-                for i, j in zip(*(places.tolist() for places in np.nonzero(near)), strict=True):
-                    first, second = start + i, other + j
-                    if first >= second or not apart(first, second):
-                        continue
-                    likeness = float(thumbnails[first] @ thumbs[second])
-                    if likeness >= ALIKE:
+                for first, second, likeness in _alike(near, rows, columns, thumbnails, thumbs):
+                    if first < second and apart(first, second):
                         yield Pair(first, second, likeness, mirrored)
-        advance(len(hashes[rows]))
+        advance(len(rows))
+    advance(len(sketches) - len(shown))
+
+
+def _alike(
+    near: npt.NDArray[np.bool_],
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+    left: npt.NDArray[np.float32],
+    right: npt.NDArray[np.float32],
+) -> Iterator[tuple[int, int, float]]:
+    """Of the near pairs those whose thumbnails say so too, some at a time: many near pairs would fill the memory."""
+    places = np.argwhere(near)
+    for start in range(0, len(places), _BLOCK):
+        i, j = rows[places[start : start + _BLOCK, 0]], columns[places[start : start + _BLOCK, 1]]
+        likeness = np.einsum("nd,nd->n", left[i], right[j])
+        chosen = likeness >= ALIKE
+        yield from zip(i[chosen].tolist(), j[chosen].tolist(), likeness[chosen].tolist(), strict=True)
 
 
 def _bits(low: npt.NDArray[np.float64]) -> int:

@@ -139,6 +139,10 @@ def test_what_keeps_failing_is_one_line_and_no_card(hub: Hub, some: Path, tmp_pa
     _, err = hub.run(tmp_path, publish(some))
     assert error_of(err).startswith("error: hf:o/n: ")
     assert "README.md" not in hub.repositories[SET].files
+    hub.faults = [Fault("GET /api/datasets/o/n/tree", "damage", after=1)]  # the look after the upload
+    _, err = hub.run(tmp_path, publish(some))
+    assert "7 files are missing or different after the upload" in error_of(err)
+    assert "README.md" not in hub.repositories[SET].files
     out, err = hub.run(tmp_path, publish(some), [*pull, "--out", str(tmp_path / "back")])
     assert [line for line in out if line.startswith("status")] == ["status 0"] * 2, err
 
