@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 import time
 from pathlib import Path
 
 from iarbench.commands import options
+from iarbench.commands.launch_options import add_launch, launch
 
 EXAMPLES = """  iarbench finetune --generator llamagen-mini --out encoders/
   iarbench finetune --generator llamagen-mini --augment --out encoders/
   iarbench finetune --generator llamagen-mini --tokens-of photographs/ --out encoders/
+  iarbench finetune --generator llamagen-mini,rar-mini --launch local --out encoders/      one process each
   iarbench run --target llamagen-mini --encoder inverse --weights encoders/
 Training images come from the split "train", whose seeds no evaluation set shares; with --tokens-of nothing is sampled.
 Re-run the same command to resume.
@@ -26,7 +30,8 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser = options.add_command(
         subparsers, "finetune", "train an inverse encoder on a generator's own images", description, EXAMPLES
     )
-    parser.add_argument("--generator", required=True, help="a generator of `iarbench ls generators`")
+    help = "a generator of `iarbench ls generators`; several with commas"
+    parser.add_argument("--generator", required=True, help=help)
     parser.add_argument("--out", type=Path, required=True, help="folder for the encoder and its checkpoints")
     parser.add_argument("--augment", action="store_true", help="the paper's weak, medium, strong augmentation schedule")
     parser.add_argument("--count", type=options.positive, default=6000, help="how many images to train on, at most")
@@ -45,10 +50,29 @@ def add_parser(subparsers: options.Subparsers) -> None:
     options.add_device(parser)
     options.add_weights(parser)
     parser.add_argument("--threads", type=options.positive, help="CPU threads")
+    add_launch(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Make the training images (once), fine-tune, save."""
+    """Fine-tune one generator after the other, or where --launch says."""
+    from iarbench.models import variants
+
+    engine, names = launch(args), options.names([args.generator])
+    for name in names:
+        variants.get(name)  # a name that nobody knows is said before the first one trains
+    if engine is None:
+        return max(finetune(argparse.Namespace(**{**vars(args), "generator": name})) for name in names)
+    from iarbench.harness.launch.finetune_work import finetune_elsewhere
+
+    words = ("augment", "count", "tokens_of", "epochs", "minutes", "batch_size", "lr", "restart", "device", "threads")
+    asked = {name: getattr(args, name) for name in words} | {"weights": args.weights and str(args.weights)}
+    finetune_elsewhere(asked, names, args.out, engine, shlex.join(["iarbench", *sys.argv[1:]]), sys.stderr)
+    print(f"{args.out}: inverse encoders of {', '.join(names)}")
+    return 0
+
+
+def finetune(args: argparse.Namespace) -> int:
+    """Make the training images of one generator (once), fine-tune, save."""
     from iarbench.device import check_device, enough_memory, resolve_device
     from iarbench.files import remove_leftovers, require_writable, write_atomically
     from iarbench.models import variants

@@ -19,8 +19,8 @@ class Engine(ABC):
     """Carries keys of parts to processes. What became of them is read from the folder, not returned."""
 
     @abstractmethod
-    def start(self, folder: Path, keys: Sequence[str]) -> None:
-        """Have these parts of the order in a folder done, those apart that it is having done already.
+    def start(self, folder: Path, keys: Sequence[str]) -> int:
+        """Have these parts of the order in a folder done; how many of them it was not having done already.
 
         Raises:
             UserError: it cannot.

@@ -48,13 +48,14 @@ class Hands(Engine):
         self._closed = False
         self._since = time.time()
 
-    def start(self, folder: Path, keys: Sequence[str]) -> None:
+    def start(self, folder: Path, keys: Sequence[str]) -> int:
         size = max(1, min(AT_MOST, len(keys) // (4 * self.count)))
         self._queue.extend(list(keys[start : start + size]) for start in range(0, len(keys), size))
         count = min(self.count, len(self._queue))
         self._threads = [threading.Thread(target=self._serve, args=(folder, n), daemon=True) for n in range(count)]
         for thread in self._threads:
             thread.start()
+        return len(keys)
 
     def busy(self) -> bool:
         if self._error is not None:

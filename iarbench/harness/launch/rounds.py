@@ -53,7 +53,7 @@ def carry_out(
     try:
         with Progress(label, total, stream=progress) as bar:
             while todo := [part for part in todo if told.begun.get(part.key, 0) < ATTEMPTS]:
-                engine.start(order.folder, [part.key for part in _killers_last(todo, told)])
+                started = engine.start(order.folder, [part.key for part in _killers_last(todo, told)])
                 before = (len(todo), sum(told.begun.values()))
                 notes = len(told.notes)
                 while todo and engine.busy():
@@ -70,7 +70,7 @@ def carry_out(
                 _say(told.notes, notes, progress)
                 if told.stop:
                     raise UserError(told.stop)
-                if todo and (len(todo), sum(told.begun.values())) == before:
+                if started and todo and (len(todo), sum(told.begun.values())) == before:
                     raise UserError(f"no process began any part; what they wrote is below {order.folder}")
     finally:
         engine.close()

@@ -40,7 +40,7 @@ class SlurmArrays(Engine):
         self._folder: Path | None = None
         self._asked, self._were_busy = 0.0, True
 
-    def start(self, folder: Path, keys: Sequence[str]) -> None:
+    def start(self, folder: Path, keys: Sequence[str]) -> int:
         self._folder = folder
         held = {key for share in held_keys(folder) for key in share}
         left = [key for key in keys if key not in held]
@@ -48,6 +48,7 @@ class SlurmArrays(Engine):
         for first in range(0, len(shares), AT_MOST):
             self._submit(folder, shares[first : first + AT_MOST])
         self._asked = 0.0
+        return len(left)
 
     def busy(self) -> bool:
         assert self._folder is not None, "after start"

@@ -17,6 +17,7 @@ from iarbench.harness.launch.order import Order, read_order
 KINDS = {
     "run": "iarbench.harness.launch.run_work:open_work",
     "generate": "iarbench.harness.launch.generate_work:open_work",
+    "finetune": "iarbench.harness.launch.finetune_work:open_work",
     "trace": "iarbench.harness.launch.trace_work:open_work",
     "attack": "iarbench.harness.launch.attack_work:open_work",
 }
