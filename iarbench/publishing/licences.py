@@ -65,6 +65,7 @@ def terms_of(licence: str | None) -> Terms:
         r"^https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/(\d\.\d).*", r"cc-\1-\2", name
     )
     name = name.replace("cc-zero", "cc0").replace("cc-mark", "pdm").replace(" ", "-").replace("_", "-")
+    name = _in_short(name)
     if name in _FREE:
         return Terms(None, _HUB.get(name, "other"), asks_for_credit=False)
     if name.startswith(tuple(one.replace(" ", "-") for one in _PUBLIC)):
@@ -76,6 +77,16 @@ def terms_of(licence: str | None) -> Terms:
             return Terms(f"{licence} forbids to publish changed copies, such as resized ones", hub, True)
         return Terms(None, hub, True)
     return Terms(f"{licence!r} is no licence that iarbench knows to allow publishing", "other")
+
+
+def _in_short(name: str) -> str:
+    """Creative Commons licences by their long names, as Flickr and COCO have them: "attribution-sharealike-license"."""
+    name = name.removeprefix("creative-commons-")
+    if not name.startswith("attribution"):
+        return name
+    for long, short in (("attribution", "by"), ("noncommercial", "nc"), ("sharealike", "sa"), ("noderivatives", "nd")):
+        name = name.replace(long, short)
+    return "cc-" + re.sub(r"-(?:license|licence|generic|international|unported)\b", "", name.replace("noderivs", "nd"))
 
 
 def licence_of(source: str, licence: str | None) -> str | None:

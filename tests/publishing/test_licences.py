@@ -25,6 +25,8 @@ CREDIT = {
     "CC-BY-NC-SA-2.0": "cc-by-nc-sa-2.0",
     "http://creativecommons.org/licenses/by-nc/2.0/": "cc-by-nc-2.0",
     "cc-by-3.0-us": "cc-by-3.0",
+    "Attribution-NonCommercial-ShareAlike License": "cc",  # no version
+    "Creative Commons Attribution 4.0 International": "cc-by-4.0",
 }
 REFUSED = [
     None,
@@ -32,6 +34,7 @@ REFUSED = [
     "  ",
     "CC-BY-ND-2.0",
     "CC-BY-NC-ND-2.0",
+    "Attribution-NonCommercial-NoDerivs License",
     "http://creativecommons.org/licenses/by-nc-nd/2.0/",
     "all rights reserved",
     "ImageNet terms of access: non-commercial research and education, no redistribution",
