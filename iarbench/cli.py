@@ -20,6 +20,8 @@ COMMANDS = (
     "report",
     "plot",
     "board",
+    "submit",
+    "verify",
     "trace",
     "gallery",
     "ls",

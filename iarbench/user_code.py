@@ -44,9 +44,14 @@ class Code:
     def digest(self) -> str:
         """SHA-256 of the file and of every module of its own that it imports, directly or through others."""
         found = hashlib.sha256()
-        for path in sorted(_files(self)):
+        for path in self.files:
             found.update(f"{path.relative_to(self.folder)}\0{sha256_of(path)}\n".encode())
         return found.hexdigest()
+
+    @property
+    def files(self) -> list[Path]:
+        """The file and every module of its own that it imports, directly or through others, sorted."""
+        return sorted(_files(self))
 
 
 def sha256_of(path: Path) -> str:

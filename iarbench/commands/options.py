@@ -18,6 +18,7 @@ from iarbench.text_table import aligned
 if TYPE_CHECKING:
     from iarbench.harness.plan import Settings
     from iarbench.results.view import View
+    from iarbench.submit.board import Board
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Endings of picture files that commands write -> the format as Pillow calls it."""
@@ -117,6 +118,24 @@ def view(args: argparse.Namespace, fpr: float | None) -> View:
     from iarbench.results.view import View
 
     return View(fpr, args.all_scores, args.all_encoders, args.all_sets, args.details)
+
+
+def add_board(parser: argparse.ArgumentParser) -> None:
+    """--board, for `board`."""
+    help = "folder of a board, which may be new; default: leaderboard/ of the checkout of iarbench"
+    parser.add_argument("--board", type=Path, metavar="DIR", help=help)
+
+
+def board(args: argparse.Namespace) -> Board:
+    """What --board says. Raises UserError where it says nothing and there is no checkout."""
+    from iarbench.submit.board import Board
+
+    if args.board is not None:
+        return Board(args.board)
+    packaged = Board.packaged()
+    if not (packaged.root.parent / "pyproject.toml").is_file():
+        raise UserError("iarbench is installed without scores, which a board needs; give --board DIR")
+    return packaged
 
 
 def settings(args: argparse.Namespace) -> Settings:

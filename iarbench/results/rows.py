@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iarbench.errors import UserError
 from iarbench.files import write_text
+from iarbench.results.grouped import ungrouped
 
 ROW_SCHEMA: Literal[1] = 1
 """Version of the fields of a row."""
@@ -150,10 +151,11 @@ def read_rows(path: Path, kind: type[Any] = Row) -> list[Any]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read results from {path}: {error}") from error
-    return [_parse(line, f"{path}:{number}", kind) for number, line in enumerate(lines, start=1) if line.strip()]
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [row for number, line in numbered for row in _parse(line, f"{path}:{number}", kind)]
 
 
-def _parse(line: str, where: str, kind: type[AnyRow]) -> AnyRow:
+def _parse(line: str, where: str, kind: type[AnyRow]) -> list[AnyRow]:
     help = "delete the file and repeat the `iarbench run` command, which writes it anew from the stored scores"
     try:
         found = json.loads(line)
@@ -167,7 +169,7 @@ def _parse(line: str, where: str, kind: type[AnyRow]) -> AnyRow:
     if version != ours:
         raise UserError(f"{where} was written by an older iarbench; {help}")
     try:
-        return kind.model_validate(found)
+        return [kind.model_validate(one) for one in ungrouped(found)]
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{where} is not a row of results: {first['loc'][0]}: {first['msg']}; {help}") from None

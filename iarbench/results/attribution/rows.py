@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 ATTRIBUTION_ROW_SCHEMA: Literal[1] = 1
 """Version of the fields of a row."""
 
+ATTRIBUTION_METRIC_VERSION = 1
+"""Version of how values and intervals follow from scores; numbers of two versions are not compared."""
+
 NONE = "none"
 """The class of images that no known generator made, and the answer for them."""
 
@@ -35,6 +38,8 @@ class AttributionRow(BaseModel):
 
     schema_version: Literal[1] = ATTRIBUTION_ROW_SCHEMA
     kind: Literal["attribution"] = "attribution"
+    metric_version: int = ATTRIBUTION_METRIC_VERSION
+    """of how values and intervals follow from scores"""
     task: str
     task_version: int
     detector: str
@@ -97,3 +102,7 @@ class AttributionRow(BaseModel):
     iarbench_version: str
     reason: str | None = None
     """why there is no value"""
+    source: str | None = None
+    """on a board, of a detector that is not iarbench's own: its file there, or a repository and commit"""
+    submission: str | None = None
+    """on a board: the submission that it is part of"""

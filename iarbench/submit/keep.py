@@ -1,0 +1,30 @@
+"""Which of a run's rows a board keeps: all that it shows; the others are recomputed from the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from iarbench.results.rows import POOLED, Row
+from iarbench.task import Task
+
+
+def kept(rows: list[Any], task: Task, source_of: Callable[[Any], str | None], submission: str) -> list[Any]:
+    """The rows to store, with their submission and the source of their detector.
+
+    Left out: rows against one generator alone, unless it shares the target's tokenizer; the sets of scores that are not
+    their detector's main one, but for `pooled`; and guaranteed thresholds that the images are too few for.
+    """
+    main = {(row.detector, row.parameters, row.score_name) for row in rows if row.primary}
+
+    def shown(row: Any) -> bool:
+        if not isinstance(row, Row):
+            return True
+        alone = row.nonmember_set in task.generators
+        sibling = row.nonmember_set in task.siblings.get(row.target, ())
+        of_main = (row.detector, row.parameters, row.score_name) in main
+        empty = row.threshold_kind == "guaranteed" and row.value is None
+        return (not alone or sibling) and (of_main or row.nonmember_set == POOLED) and not empty
+
+    update = {"submission": submission}
+    return [row.model_copy(update=update | {"source": source_of(row)}) for row in rows if shown(row)]
