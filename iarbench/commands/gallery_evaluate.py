@@ -198,7 +198,8 @@ def _tables(rows: list[dict[str, Any]]) -> str:
             kind = f"{row['ways']}-way {row['shots']}-shot"
             episodes.append([kind, _interval(row["accuracy"], "value"), _percent(row["chance"])])
     tables += [table for table in (detection, episodes) if len(table) > 1]
-    return "\n\n".join(map(options.table, tables)) + "\n"
+    first, *rest = tables
+    return "\n\n".join([options.table(first, drop=(7, 5, 1)), *map(options.table, rest)]) + "\n"
 
 
 def _interval(estimate: Mapping[str, float], middle: str) -> str:

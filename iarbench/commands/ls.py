@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from iarbench.described import Described
 
 DASH = "–"
+DROPPED = {
+    "generators": ("licence", "size", "family"),
+    "detectors": ("parameters", "learns from", "needs", "reads", "MiB/image", "version", "s/image"),
+    "attacks": ("parameters",),
+    "tasks": ("targets", "version"),
+}
+"""Columns that a narrow terminal leaves out, the first one first."""
 BROKEN = "broken"
 """Stands in the line of what an installed package announces and cannot give."""
 
@@ -37,7 +44,8 @@ def execute(args: argparse.Namespace) -> int:
         header, *rows = SECTIONS[name]()
         if not args.what:
             print(name.upper())
-        print(options.table([header, *rows] if rows else [["none"]]))
+        drop = [header.index(column) for column in DROPPED.get(name, ())]
+        print(options.table([header, *rows], drop, wrap=True) if rows else "none")
         if not args.what:
             print()
     return 0

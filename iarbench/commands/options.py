@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from iarbench.alignment import ALIGNS
 from iarbench.device import PRECISIONS, check_device
 from iarbench.errors import UserError
 from iarbench.parameters import split_names
-from iarbench.text_table import aligned
+from iarbench.text_table import aligned, fitted
 
 if TYPE_CHECKING:
     from iarbench.harness.plan import Settings
@@ -240,12 +241,11 @@ def say(text: str, quiet: bool = False) -> None:
         print(text, file=sys.stderr)
 
 
-def table(rows: list[list[str]]) -> str:
-    """Columns padded with two spaces between; in a terminal the header is bold."""
-    lines = aligned(rows)
-    if sys.stdout.isatty():
-        lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
-    return "\n".join(lines)
+def table(rows: list[list[str]], drop: Sequence[int] = (), wrap: bool = False) -> str:
+    """Columns padded with two spaces between; in a terminal fitted to it, as in `text_table.fitted`."""
+    if not sys.stdout.isatty():
+        return "\n".join(aligned(rows))
+    return "\n".join(fitted(rows, shutil.get_terminal_size().columns, drop, wrap))
 
 
 def _whole(text: str, least: int) -> int:

@@ -1,7 +1,8 @@
-"""Rows of results as text: a table for a terminal of 100 columns, plain lines for a pipe, Markdown for a README.
+"""Rows of results as text: a table that fits a terminal, plain lines for a pipe, Markdown for a README.
 
-Several detectors get one column each, with the metric that the task compares them by; one detector, or a view that asks
-for more, gets every threshold, AUROC and time.
+Several detectors are compared by the metric of the task: the best one of each target and attack first, the others
+beside it as far as there is room. One detector, or a view that asks for more, gets every threshold, AUROC and time. The
+short table is no longer than a screen.
 """
 
 from __future__ import annotations
@@ -9,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from iarbench.results.fitted import Fitted, Grid
 from iarbench.results.rows import AUROC, CLEAN, TPR, Row
 from iarbench.results.view import Line, View, chosen_fpr, lines_of, primary_metric
 from iarbench.text_table import aligned, markdown_table
 
 DASH = "–"
-ROOM = 66
-"""Of 100 columns, what target and attack leave to detectors side by side."""
+SCREEN = 24
+"""Lines of a short table, at most, where targets are no more than that."""
 NUMBERS = 6
 """Columns of numbers in a table with details; they come last, but for that of the PSNR."""
 PSNR = "PSNR"
+DROPPED = ("ms", PSNR, "transfer", "oracle", "FPR", "AUROC", "encoder")
+"""Columns of a table with details that are left out where there is no room, the first one first."""
 ONE_SIDED = {
     "members": "Attacks act on members only; thresholds come from clean calibration images.",
     "nonmembers": "Attacks act on non-members only; thresholds come from attacked calibration images.",
@@ -31,14 +33,26 @@ ONE_SIDED = {
 
 
 def render(rows: Sequence[Row], view: View | None = None) -> Group:
-    """A table at most 100 columns wide, then what its numbers mean and why one is missing."""
+    """A table that fits the terminal, then what its numbers mean and why one is missing."""
     view = view or View()
-    lines = lines_of(rows, view)
+    lines, more = _a_screen(lines_of(rows, view), view)
     rate, metric = chosen_fpr(rows, view.fpr), primary_metric(rows)
     detectors = _detectors(lines)
     if view.short and len(detectors) > 1:
-        return Group(*_by_detector(lines, detectors, metric), *_notes(lines, [f"{_metric_name(metric, rate)}.", MORE]))
-    return Group(*_details(lines, rate, len(detectors)), *_notes(lines, _how_to_read(rate)))
+        notes = [*more, f"{_metric_name(metric, rate)}.", MORE]
+        return Group(*_by_detector(lines, detectors, metric, rate), *_notes(lines, notes))
+    return Group(*_details(lines, rate, len(detectors)), *_notes(lines, [*more, *_how_to_read(rate)]))
+
+
+def _a_screen(lines: Sequence[Line], view: View) -> tuple[list[Line], list[str]]:
+    """Of a short table the first attacks of every target, clean images first, and a note on the others."""
+    attacks = list(dict.fromkeys(line.attack for line in lines))
+    room = max(1, SCREEN // len({line.target for line in lines}))
+    if not view.short or len(attacks) <= room:
+        return list(lines), []
+    shown = set(attacks[:room])
+    what = f"Shown: {', '.join(attacks[:room])}; {len(attacks) - room} more attacks: --details, or write to a file."
+    return [line for line in lines if line.attack in shown], [what]
 
 
 def plain(rows: Sequence[Row], view: View | None = None) -> str:
@@ -160,22 +174,22 @@ def _percent(value: float | None) -> str:
     return DASH if value is None else f"{100 * value:.1f}"
 
 
-def _by_detector(lines: Sequence[Line], detectors: Sequence[str], metric: str) -> list[RenderableType]:
-    """A column per detector, in as many tables as their width asks for."""
-    cells = _side_by_side(lines, detectors, metric)
-    widths = [max(len(name), *(len(row[2 + place]) for row in cells)) + 2 for place, name in enumerate(detectors)]
-    more = _quality_head(lines)
-    room = ROOM - sum(len(name) + 2 for name in more)
-    tables: list[RenderableType] = []
-    start = 0
-    while start < len(detectors):
-        end = start + 1
-        while end < len(detectors) and sum(widths[start : end + 1]) <= room:
-            end += 1
-        chosen = [[*row[:2], *row[2 + start : 2 + end], *row[2 + len(detectors) :]] for row in cells]
-        tables += _table(["target", "attack", *detectors[start:end], *more], chosen, _title(lines), texts=2)
-        start = end
-    return tables
+def _by_detector(
+    lines: Sequence[Line], detectors: Sequence[str], metric: str, rate: float | None
+) -> list[RenderableType]:
+    """A column with intervals per detector; without room for them, the best detector's number and the others' short."""
+    cells, more = _side_by_side(lines, detectors, metric), _quality_head(lines)
+    whole = Grid(["target", "attack", *detectors, *more], cells, 2, strong=2)
+    body = []
+    for row in cells:
+        values = row[2 : 2 + len(detectors)]
+        found = [(float(value.split()[0]), -place) for place, value in enumerate(values) if value != DASH]
+        best = -max(found)[1] if found else 0
+        short = [value.split()[0] for value in values]
+        body.append([*row[:2], detectors[best], values[best], *short, *row[2 + len(detectors) :]])
+    header = ["target", "attack", "best", _short_name(metric, rate), *detectors, *more]
+    droppable = tuple(range(len(header) - 1, 3, -1))
+    return [Text(_title(lines), style="bold"), Fitted([whole, Grid(header, body, 3, droppable, strong=3)])]
 
 
 def _details(lines: Sequence[Line], rate: float | None, detectors: int) -> list[RenderableType]:
@@ -193,20 +207,14 @@ def _details(lines: Sequence[Line], rate: float | None, detectors: int) -> list[
 
 
 def _table(headers: Sequence[str], rows: Sequence[list[str]], title: str, texts: int) -> list[RenderableType]:
-    """Title and table; of its `texts` columns of text all but the last are left out where they repeat the row above."""
-    table = Table(box=SIMPLE_HEAD)
-    table.padding = (0, 1, 0, 0)
-    for place, header in enumerate(headers):
-        # where it is too narrow, names fold and numbers stay whole
-        number = place >= texts
-        table.add_column(header, justify="right" if number else "left", no_wrap=number, overflow="fold")
-    above = [""] * texts
-    for cells in rows:
-        same = [cells[: place + 1] == above[: place + 1] for place in range(texts - 1)]
-        shown = ["" if same[place] else cells[place] for place in range(texts - 1)]
-        above = cells[:texts]
-        table.add_row(*shown, cells[texts - 1], Text(cells[texts], style="bold"), *cells[texts + 1 :])
-    return [Text(title, style="bold"), table]
+    """Title and table; an encoder that is everywhere the same stands in the title."""
+    place = headers.index("encoder")
+    if len({row[place] for row in rows}) == 1:
+        title += f", encoder {rows[0][place]}"
+        headers = [*headers[:place], *headers[place + 1 :]]
+        rows, texts = [[*row[:place], *row[place + 1 :]] for row in rows], texts - 1
+    drop = [headers.index(name) for name in DROPPED if name in headers]
+    return [Text(title, style="bold"), Fitted([Grid(headers, rows, texts, drop, strong=texts)])]
 
 
 def _title(lines: Sequence[Line]) -> str:

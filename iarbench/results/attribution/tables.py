@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from iarbench.results.attribution.rows import EVERY, AttributionRow
 from iarbench.results.attribution.view import Line, chosen_fpr, lines_of
+from iarbench.results.fitted import Fitted, Grid
 from iarbench.results.view import View
 from iarbench.text_table import aligned, markdown_table
 
@@ -24,20 +23,22 @@ HOW_TO_READ = (
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Table:
     """Cells with a header; the first `texts` columns are text, the others numbers."""
 
     title: str
     header: list[str]
     body: list[list[str]]
     texts: int
+    drop: Sequence[int] = ()
+    """Columns that a narrow terminal leaves out, the first one first."""
 
 
 def render(rows: Sequence[AttributionRow], view: View | None = None) -> Group:
     """A table for models, one for families, and what their numbers mean."""
     parts: list[RenderableType] = []
     for grid in _grids(rows, view, by_level=True):
-        parts += [Text(grid.title, style="bold"), _table(grid)]
+        parts += [Text(grid.title, style="bold"), Fitted([Grid(grid.header, grid.body, grid.texts, grid.drop)])]
     reasons = [f"{DASH} {reason}" for reason in _reasons(lines_of(rows, view))]
     return Group(*parts, *(Text(note, style="dim") for note in (HOW_TO_READ, *reasons)))
 
@@ -56,7 +57,7 @@ def markdown(rows: Sequence[AttributionRow], view: View | None = None) -> str:
     )
 
 
-def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) -> Iterator[Grid]:
+def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) -> Iterator[Table]:
     """The short table, one for each level or both in one; then, where details are asked for, what is behind it."""
     view = view or View()
     lines, rate = lines_of(rows, view), chosen_fpr(rows, view.fpr)
@@ -71,7 +72,7 @@ def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) ->
         yield from (_confusion(line) for line in lines if line.balanced and line.threshold_kind == "matched")
 
 
-def _summary(lines: Sequence[Line], rate: float | None, view: View) -> Grid:
+def _summary(lines: Sequence[Line], rate: float | None, view: View) -> Table:
     levels = list(dict.fromkeys(line.level for line in lines))
     subjects = list(dict.fromkeys(name for line in lines for name in line.named))
     at = DASH if rate is None else f"{100 * rate:g}%"
@@ -99,7 +100,8 @@ def _summary(lines: Sequence[Line], rate: float | None, view: View) -> Grid:
             cells += [_percent(line.named.get(name)) for name in subjects]
             cells.append(_percent(line.left_out.get(EVERY)))
             body.append([label for label, keep in zip(labels, kept, strict=True) if keep] + cells)
-    return Grid(f"{' and '.join(levels)}: which one made an image, or none of them", header, body, len(texts))
+    drop = (*range(len(header) - 1, len(texts) + 2, -1), len(texts) + 1)  # all but Rank-1 and balanced
+    return Table(f"{' and '.join(levels)}: which one made an image, or none of them", header, body, len(texts), drop)
 
 
 def _chance(
@@ -117,14 +119,14 @@ def _chance(
     return [label for label, keep in zip(labels, kept, strict=True) if keep] + cells
 
 
-def _recalls(lines: Sequence[Line]) -> Grid:
+def _recalls(lines: Sequence[Line]) -> Table:
     """Every class, the worst first."""
     body = [
         [line.level, line.detector, line.attack, line.threshold_kind, row.subject, _interval(row)]
         for line in lines
         for row in line.recalls
     ]
-    return Grid(
+    return Table(
         "found and rightly named, the worst first",
         ["level", "detector", "attack", "threshold", "class", "recall"],
         body,
@@ -132,7 +134,7 @@ def _recalls(lines: Sequence[Line]) -> Grid:
     )
 
 
-def _left_out(lines: Sequence[Line]) -> Grid:
+def _left_out(lines: Sequence[Line]) -> Table:
     """How many images of none of the targets are named: real ones, and those of families that are left out."""
     body = [
         [line.detector, line.attack, line.threshold_kind, what, name, _interval(row)]
@@ -140,7 +142,7 @@ def _left_out(lines: Sequence[Line]) -> Grid:
         for what, found in (("real or unknown", line.named), ("family left out", line.left_out))
         for name, row in found.items()
     ]
-    return Grid(
+    return Table(
         "images of none of the targets that are named",
         ["detector", "attack", "threshold", "as", "images of", "named"],
         body,
@@ -148,12 +150,12 @@ def _left_out(lines: Sequence[Line]) -> Grid:
     )
 
 
-def _confusion(line: Line) -> Grid:
+def _confusion(line: Line) -> Table:
     assert line.balanced is not None
     which = f"{line.level}: {line.detector}, {line.encoder}, {line.attack}"
     title = f"{which}: images of a row that get the answer of a column"
     body = [[name, *(f"{100 * value:.1f}" for value in row)] for name, row in line.balanced.confusion.items()]
-    return Grid(title, ["images of", *line.balanced.predicted], body, 1)
+    return Table(title, ["images of", *line.balanced.predicted], body, 1)
 
 
 def _interval(row: AttributionRow | None) -> str:
@@ -165,17 +167,6 @@ def _interval(row: AttributionRow | None) -> str:
 
 def _percent(row: AttributionRow | None) -> str:
     return DASH if row is None or row.value is None else f"{100 * row.value:.1f}"
-
-
-def _table(grid: Grid) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    table.padding = (0, 1, 0, 0)
-    for place, header in enumerate(grid.header):
-        number = place >= grid.texts
-        table.add_column(header, justify="right" if number else "left", overflow="fold")
-    for cells in grid.body:
-        table.add_row(*cells)
-    return table
 
 
 def _reasons(lines: Sequence[Line]) -> list[str]:
