@@ -66,6 +66,17 @@ def test_the_board_is_built_from_the_wheel(python: Path, tmp_path: Path) -> None
         assert (tmp_path / "site" / name).stat().st_size > 1000
 
 
+def test_pages_and_cards_are_made_from_the_wheel(python: Path, tmp_path: Path) -> None:
+    run(python, "-m", "iarbench", "images", "import", "iarbench-mini", "--limit", "20", "--out", "some", cwd=tmp_path)
+    run(python, "-m", "iarbench", "audit", "some", "--page", "audit.html", cwd=tmp_path)
+    assert "<!doctype html>" in (tmp_path / "audit.html").read_text()
+    for what in (["some"], ["--generator", "var-mini-s"]):
+        out = f"look{len(what)}"
+        words = ["publish", *what, "--repo", "me/it", "--dry-run", "--out", out]
+        run(python, "-m", "iarbench", *words, cwd=tmp_path)
+        assert (tmp_path / out / "README.md").read_text().startswith("---\n")
+
+
 def test_the_packaged_task_runs_from_the_wheel(python: Path, tmp_path: Path) -> None:
     out = run(
         python, "-m", "iarbench", "run", "--detector", "quantloss", "--attack", "none", "--encoder", "original",
