@@ -10,12 +10,11 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from iarbench.results.plots import COLOURS, MARKERS, STYLE, save
 from iarbench.results.rows import AUROC, CLEAN
 from iarbench.results.strength import Point, stronger_is_less
-
-COLUMNS = 3
 
 
 def plot_strength(points: Sequence[Point], path: Path) -> bool:
@@ -43,7 +42,7 @@ def plot_strength(points: Sequence[Point], path: Path) -> bool:
                 panel.invert_xaxis()
             panel.set_xlabel(f"{kind}: {shown[0].field}" if shown else kind)
             _finish(panel, detector, len(detectors), points)
-        _legend(figure, panels[0])
+        _legend(figure, panels[0], clean=True)
         save(figure, path)
     return True
 
@@ -96,7 +95,7 @@ def _finish(panel: Axes, detector: tuple[str, str], detectors: int, points: Sequ
 
 def _panels(blocks: int, each: int) -> tuple[Figure, list[Axes]]:
     """Panels for `blocks` times `each` drawings, every block beginning a row of its own."""
-    columns = min(each, COLUMNS)
+    columns = each if each <= 4 else min((4, 3), key=lambda count: -each % count)  # few empty places
     rows = math.ceil(each / columns) * blocks
     figure = Figure(figsize=(0.8 + 3.3 * columns, 0.9 + 2.6 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).reshape(blocks, -1)
@@ -105,8 +104,11 @@ def _panels(blocks: int, each: int) -> tuple[Figure, list[Axes]]:
     return figure, list(grid[:, :each].flatten())
 
 
-def _legend(figure: Figure, panel: Axes) -> None:
+def _legend(figure: Figure, panel: Axes, *, clean: bool = False) -> None:
     handles, names = panel.get_legend_handles_labels()
+    if clean:
+        handles.append(Line2D([], [], color="#777777", linewidth=0.8, linestyle="--"))
+        names.append("clean images")
     width = max(len(name) for name in names)
     columns = max(1, int(figure.get_figwidth() * 13 / (width + 6)))
     figure.legend(handles, names, loc="outside upper center", ncols=min(columns, len(names)), fontsize=8)
