@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from iarbench.cli import main, parser
+from iarbench.models import variants
 from iarbench.results import tables
 from iarbench.results.rows import read_rows
 from iarbench.results.view import View
@@ -21,12 +25,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def commands() -> list[str]:
-    lines = "\n".join(blocks("bash")).splitlines()
-    return [line.partition("#")[0].strip() for line in lines if line.startswith("iarbench ")]
+def lines() -> list[str]:
+    """Every command, in the order of the page."""
+    found = "\n".join(blocks("bash")).splitlines()
+    return [line.partition("#")[0].strip() for line in found if line.startswith("iarbench ")]
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", lines())
 def test_every_command_is_understood(command: str) -> None:
     assert parser().parse_args(shlex.split(command)[1:]).command
 
@@ -63,3 +68,57 @@ def test_the_detector_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README))
 def test_linked_files_exist(path: tuple[str, str]) -> None:
     assert (ROOT / (path[0] or path[1])).exists()
+
+
+def picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((80, 70), Image.Resampling.BICUBIC).save(path)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the README takes to be there: pictures, a detector, and the tests of a checkout."""
+    root = tmp_path_factory.mktemp("readme")
+    for number in range(24):
+        picture(root / "pictures" / f"class{number % 2}" / f"{number}.png", number)
+        picture(root / "photos" / f"{number}.png", 100 + number)
+        picture(root / "mine" / f"{number}.png", 200 + number)
+    shutil.copytree(root / "mine", root / "downloads")
+    shutil.copy(root / "mine" / "0.png", root / "picture.png")
+    (root / "mine.py").write_text(blocks("python")[0])
+    (root / "tests").symlink_to(ROOT / "tests")
+    return root
+
+
+ELSEWHERE = {
+    "--launch": "tests/test_scale_docs.py",
+    "iarbench status": "tests/test_scale_docs.py",
+    "iarbench submit": "tests/submit",
+    "--device cuda": "tests/test_cuda.py",
+    "iarbench check": "tests/checks",
+}
+"""Commands that other tests run, since they need a cluster, a checkout or a GPU, or minutes."""
+
+SMALLER = {"--minutes 30": "--steps 1", "--count 500": "--count 4", "--count 64": "--count 4"}
+"""What a test makes less of; it says nothing about whether a command works."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("line", [line for line in lines() if not any(part in line for part in ELSEWHERE)])
+def test_every_command_works_as_written(line: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+    if (workplace / "zoo" / "mine.yaml").is_file():  # `export`, some lines before
+        monkeypatch.setenv("IARBENCH_GENERATORS", "zoo")
+    variants._all.cache_clear()
+    for much, little in SMALLER.items():
+        line = line.replace(much, little)
+    words = shlex.split(line)[1:]
+    if words[0] == "run" and "--members" not in words:
+        words += ["--limit", "4", "--quiet"]
+    if words[0] == "train":
+        words += ["--adversarial-steps", "0"] if words[1] == "tokenizer" else []
+    if words[0] == "finetune":
+        words += ["--count", "4", "--epochs", "1"]
+    assert main(words) == 0
+    variants._all.cache_clear()

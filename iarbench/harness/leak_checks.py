@@ -8,7 +8,7 @@ from iarbench.harness import codec_control
 from iarbench.harness.plan import Plan
 from iarbench.images.record import ImageRecord
 from iarbench.images.traits import grey_of
-from iarbench.images.trivial import AT_MOST, HIGH, LOW, OF_FILE, OF_PICTURE, area
+from iarbench.images.trivial import AT_LEAST, AT_MOST, HIGH, LOW, OF_FILE, OF_PICTURE, area
 from iarbench.models import variants
 
 Areas = dict[str, dict[str, dict[str, float]]]
@@ -52,7 +52,7 @@ def check_leaks(plan: Plan) -> Areas:
             name: {
                 source: area([traits[name] for traits in members], [traits[name] for traits in others[source]])
                 for source in sources
-                if source != target and members and others[source]
+                if source != target and min(len(members), len(others[source])) >= AT_LEAST
             }
             for name in (*OF_FILE, *OF_PICTURE, *codec_control.NAMES)
         }

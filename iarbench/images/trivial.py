@@ -12,6 +12,9 @@ from iarbench.images.traits import Grey, blockiness, high_frequency, sharpness
 LOW, HIGH = 0.1, 0.9
 """An AUROC outside these bounds tells two sets apart."""
 
+AT_LEAST = 20
+"""Images that a set needs to be judged: by chance alone, two sets of so many hardly ever look apart (4 in 100,000)."""
+
 AT_MOST = 300
 """Images looked at in each set; enough to see such an AUROC."""
 

@@ -25,16 +25,16 @@ def record(data: bytes, number: int, source: str, split: str) -> ImageRecord:
     return ImageRecord.make(data, image_id=f"{source}/{split}/{number}", source=source, split=split)
 
 
-def image_set(container_of_noise: str) -> Iterator[ImageRecord]:
+def image_set(container_of_noise: str, count: int = 20) -> Iterator[ImageRecord]:
     containers = {"toy-a": "png", "toy-b": "png", "noise": container_of_noise}
     for place, (source, container) in enumerate(containers.items()):
-        for number in range(20):
+        for number in range(count):
             for far, split in enumerate(("test", "calibration")):
                 yield record(noisy(1000 * place + 2 * number + far, container), number, source, split)
 
 
-def lines(toys: Toys, folder: Path, container_of_noise: str) -> list[str]:
-    images = ImageSet.write(image_set(container_of_noise), folder)
+def lines(toys: Toys, folder: Path, container_of_noise: str, count: int = 20) -> list[str]:
+    images = ImageSet.write(image_set(container_of_noise, count), folder)
     task = Task.load(str(toys.task))
     return warnings_of(check_leaks(make_plan(task, images, "set", Settings())))
 
@@ -50,6 +50,10 @@ def test_another_container_rings_for_format_and_size(toy_family: Toys, tmp_path:
     ]  # fmt: skip
     assert "toy-a from noise (AUROC 1.000); toy-b from noise (AUROC 1.000): the sets" in found[1]
     assert "toy-b (AUROC" not in "".join(found)
+
+
+def test_sets_of_a_few_images_are_not_judged(toy_family: Toys, tmp_path: Path) -> None:
+    assert lines(toy_family, tmp_path / "few", "webp", count=19) == []
 
 
 def test_a_declared_container_makes_files_alike_and_is_part_of_every_key(toy_family: Toys, tmp_path: Path) -> None:
