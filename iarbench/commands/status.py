@@ -21,6 +21,7 @@ EXAMPLES = """  iarbench status runs/mini
 It reads the folder alone, so that it works on every machine that sees the folder, whoever computes. Exit status 1 when
 some parts failed three times and were set aside, or when nobody can go on.
 """
+FINISHED = "finished"
 EVERY = 5.0
 """Seconds between two looks of --watch."""
 
@@ -38,21 +39,30 @@ def execute(args: argparse.Namespace) -> int:
     """Look once, or until all is done; 1 when something failed for good."""
     from iarbench.harness.launch.status import under_way
 
-    while found := under_way(args.path):
+    while True:
+        found, state = under_way(args.path), _state(args.path)
+        if not found and not state:
+            raise UserError(f"{args.path}: nothing here, finished or under way; give the --out of a command")
         for one in found:
             print(json.dumps(one.dump()) if args.json else "\n".join(_lines(one)), flush=True)
-        if not args.watch or all(one.is_done or one.stopped for one in found):
+        if not found:
+            print(json.dumps({"state": state}) if args.json else f"{args.path}: {state}", flush=True)
+        ended = all(one.is_done or one.stopped for one in found) if found else state == FINISHED
+        if ended or not args.watch:
             return 1 if any(one.stopped or any(f.set_aside for f in one.failed) for one in found) else 0
         time.sleep(EVERY)
-    if not _is_finished(args.path):
-        raise UserError(f"{args.path}: nothing here, finished or under way; give the --out of a command")
-    print(json.dumps({"finished": True}) if args.json else f"{args.path}: finished")
-    return 0
 
 
-def _is_finished(path: Path) -> bool:
-    """Whether a command has left its results there: a run, an image set, or a table."""
-    return path.is_file() or (path / "manifest.json").is_file() or bool(list(path.glob("*.parquet")))
+def _state(path: Path) -> str:
+    """What a command has left there, beside the parts under way: a run, an image set, or a table; "" for nothing."""
+    manifest = path / "manifest.json"
+    if manifest.is_file():
+        try:
+            finished = json.loads(manifest.read_text(encoding="utf-8")).get("status") == FINISHED
+        except (ValueError, AttributeError):
+            finished = False
+        return FINISHED if finished else "begun; planning, or computing its results, or stopped there"
+    return FINISHED if path.is_file() or any(path.glob("*.parquet")) else ""
 
 
 def _lines(status: Status) -> list[str]:

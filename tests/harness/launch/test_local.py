@@ -135,6 +135,14 @@ def test_options_that_ask_for_another_are_refused_at_once(tmp_path: Path, capsys
         assert capsys.readouterr().err == f"error: {line}\n"
 
 
+def test_status_of_a_run_that_has_only_begun_does_not_say_that_it_is_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.json").write_text('{"status": "running"}')
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"].startswith("begun")
+
+
 def test_status_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)]) == 2
     assert "nothing here, finished or under way" in capsys.readouterr().err
