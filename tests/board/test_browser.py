@@ -96,7 +96,7 @@ def test_every_task_opens_and_every_page_is_there(browser: Any, board: Path, vis
     page = visit().page
     links = page.locator("#tasks a")
     assert links.count() >= 4
-    for number in range(links.count()):
+    for number in (*range(links.count()), links.count() - 1, 0):
         links.nth(number).click()
         assert page.locator("section.group:visible, section#reported:visible").count() == 1
         assert links.nth(number).get_attribute("aria-current") == "page"
