@@ -103,6 +103,8 @@ def _line(
             "page": page_of(row.detector),
             "main": main,
             "own": batch.own,
+            "source": row.source,
+            "submission": row.submission,
         },
         "level": LEVELS.index(line.level),
         "attack": attacks.index(line.attack),

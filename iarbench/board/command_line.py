@@ -15,7 +15,7 @@ TARGET, ATTACK = "@target@", "@attack@"
 def template(row: AnyRow, batch: Batch, limit: int | None, options: tuple[str, ...]) -> str:
     """`iarbench run ...` for the entry that a row belongs to, with `options` for what it leaves open.
 
-    A detector that this installation does not know by name came from a user's file: its own command is given.
+    A detector that this installation does not know by name came from a user's file: the command of its batch is given.
     """
     if row.detector not in DETECTORS.targets() and batch.command:
         return batch.command

@@ -128,6 +128,8 @@ def _entry(group: Group, entry: Entry) -> Json:
         "page": page_of(entry.sample.detector),
         "main": entry.main,
         "own": entry.batch.own,
+        "source": entry.sample.source,
+        "submission": entry.sample.submission,
         "command": single(entry.sample, entry.batch, group.limit),
     }
 

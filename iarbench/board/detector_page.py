@@ -11,7 +11,7 @@ from iarbench.board.data import Json
 def parts_of(groups: list[Json], page: str) -> list[Json]:
     """The groups that know the detector of a page, each with its tables: {title, about, parts}.
 
-    A part is {title, command, head, texts, rows}: so many of the columns are texts; a row is {texts, cells, why}.
+    A part is {title, origin, command, head, texts, rows}: so many columns are texts; a row is {texts, cells, why}.
     """
     found = [(_provenance if group["kind"] == "provenance" else _attribution)(group, page) for group in groups]
     return [
@@ -32,6 +32,7 @@ def _provenance(group: Json, page: str) -> list[Json]:
         parts.append(
             {
                 "title": _title(entry),
+                "origin": _origin(entry),
                 "command": entry["command"].replace(f"--target {TARGET} --attack {ATTACK}", everything),
                 "head": ["target", "attack", "against", "at", *group["columns"]],
                 "texts": 4,
@@ -57,6 +58,7 @@ def _attribution(group: Json, page: str) -> list[Json]:
             title,
             {
                 "title": title,
+                "origin": _origin(line["entry"]),
                 "command": line["command"].replace(one, every),
                 "head": ["tell apart", "attack", "at", *group["columns"]],
                 "texts": 3,
@@ -71,3 +73,10 @@ def _attribution(group: Json, page: str) -> list[Json]:
 def _title(entry: Json) -> str:
     own = ", yours" if entry["own"] else ""
     return f"{entry['name']}, encoder {entry['encoder']}, version {entry['version']}{own}"
+
+
+def _origin(entry: Json) -> str:
+    """Which submission the rows are part of, and where code that is not iarbench's own is; "" where none is known."""
+    code = f"Code: {entry['source']}. " if entry["source"] else ""
+    name = entry["submission"]
+    return code + (f"Submission {name}: `iarbench verify {name}` recomputes it from its scores." if name else "")

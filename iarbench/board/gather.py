@@ -6,10 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iarbench.errors import UserError
 from iarbench.results.attribution.rows import AttributionRow
 from iarbench.results.rows import Row, read_rows
+
+if TYPE_CHECKING:
+    from iarbench.submit.board import Board
 
 AnyRow = Row | AttributionRow
 
@@ -24,14 +28,32 @@ class Batch:
     limit: int | None = None
     """of the run: at most so many images of each source and split; None also where that is not known"""
     command: str | None = None
-    """that made them, where it is known"""
+    """that computes them again whatever their detector is, where one is known"""
 
 
 def stored() -> list[Batch]:
-    """What iarbench brings along, a batch per file."""
-    import iarbench.leaderboard
+    """What iarbench brings along."""
+    from iarbench.submit.board import Board
 
-    return from_files(path for folder in iarbench.leaderboard.__path__ for path in Path(folder).glob("rows/*.jsonl"))
+    return of_board(Board.packaged())
+
+
+def of_board(board: Board) -> list[Batch]:
+    """A batch per submission, in the order of the stored rows. Raises UserError where a file is damaged."""
+    batches = []
+    for path in sorted((board.root / "rows").glob("*.jsonl")):
+        found: dict[str | None, list[AnyRow]] = {}
+        for row in _read(path):
+            found.setdefault(row.submission, []).append(row)
+        batches += [_of_submission(board, name, rows) for name, rows in found.items()]
+    return batches
+
+
+def _of_submission(board: Board, name: str | None, rows: list[AnyRow]) -> Batch:
+    if name is None or not board.submission_file(name).is_file():  # an installed package has the rows alone
+        return Batch(tuple(rows))
+    submission = board.read(name)
+    return Batch(tuple(rows), limit=submission.limit, command=f"iarbench verify {name} --rerun")
 
 
 def from_files(paths: Iterable[Path], own: bool = False) -> list[Batch]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iarbench.errors import UserError
+
+if TYPE_CHECKING:
+    from iarbench.submit.board import Board
 
 
 class _Part(BaseModel):
@@ -50,11 +53,10 @@ class Reported(_Part):
     papers: tuple[Paper, ...]
 
 
-def stored() -> Reported:
-    """What iarbench brings along, leaderboard/reported.yaml."""
-    import iarbench.leaderboard
-
-    return read(Path(iarbench.leaderboard.__path__[0]) / "reported.yaml")
+def of_board(board: Board) -> Reported | None:
+    """What its reported.yaml says, if it has one. Raises UserError where the file is not what it should be."""
+    path = board.root / "reported.yaml"
+    return read(path) if path.is_file() else None
 
 
 def read(path: Path) -> Reported:

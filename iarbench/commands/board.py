@@ -11,6 +11,7 @@ from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from iarbench.board.gather import Batch
+    from iarbench.submit.board import Board
 
 EXAMPLES = """  iarbench board build --out site                        the stored rows; then open site/index.html
   iarbench board build --out site --run runs/mine        with the rows of a run of yours beside them
@@ -49,7 +50,10 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help=help)
     help = "folder of a run to add; its rows are recomputed from its scores; may be given again"
     parser.add_argument("--run", type=Path, nargs="+", action="extend", default=[], metavar="RUN", help=help)
-    parser.add_argument("--own", action="store_true", help="these alone, without the rows that iarbench brings along")
+    base = parser.add_mutually_exclusive_group()
+    help = "a board of your own (`iarbench submit RUN --board DIR`), in place of the one that iarbench brings along"
+    base.add_argument("--board", type=Path, metavar="DIR", help=help)
+    base.add_argument("--own", action="store_true", help="these alone, without the rows that iarbench brings along")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -67,7 +71,8 @@ def _build(args: argparse.Namespace) -> int:
         check_name(args.space)
     elif args.private:
         raise UserError("--private is about a Space; add --space OWNER/NAME")
-    built = build(_batches(args), args.out, reported=None if args.own else reported.stored())
+    board = _board(args)
+    built = build(_batches(args, board), args.out, reported=reported.of_board(board) if board else None)
     options.say(f"{built.rows} rows of {built.detectors} detectors")
     print(built.index)
     if args.space:
@@ -78,13 +83,22 @@ def _build(args: argparse.Namespace) -> int:
 def _hub_files(args: argparse.Namespace) -> int:
     from iarbench.board.hub_files import write_hub_files
 
-    for path in write_hub_files(_batches(args), args.task, args.dataset, args.source, args.out):
+    for path in write_hub_files(_batches(args, _board(args)), args.task, args.dataset, args.source, args.out):
         print(path)
     return 0
 
 
-def _batches(args: argparse.Namespace) -> list[Batch]:
+def _board(args: argparse.Namespace) -> Board | None:
+    """Whose rows the user's stand beside; None for nobody's."""
+    from iarbench.submit.board import Board
+
+    if args.board is not None and not (args.board / "rows").is_dir():
+        raise UserError(f"--board {args.board}: there is no board here, which has a folder rows/")
+    return None if args.own else Board(args.board) if args.board else Board.packaged()
+
+
+def _batches(args: argparse.Namespace, board: Board | None) -> list[Batch]:
     from iarbench.board import gather
 
-    own = [*gather.from_files(args.rows, own=True), *gather.from_runs(args.run)]
-    return own if args.own else [*gather.stored(), *own]
+    there = gather.of_board(board) if board else []
+    return [*there, *gather.from_files(args.rows, own=True), *gather.from_runs(args.run)]

@@ -34,6 +34,22 @@ def test_a_run_of_ones_own_is_on_the_board(toys: Toys, tmp_path: Path) -> None:
     assert str(file) in page  # its command
 
 
+def test_a_board_of_ones_own_knows_its_submissions(toys: Toys, tmp_path: Path) -> None:
+    file = tmp_path / "smooth.py"
+    file.write_text(MINE)
+    run, board, site = tmp_path / "run", tmp_path / "board", tmp_path / "site"
+    words = ("--detector", file, "--attack", "none", "--limit", "20", "--out", run)
+    assert toys.iarbench("run", "--task", toys.task, *words).returncode == 0
+    submitted = toys.iarbench("submit", run, "--board", board, "--local")
+    assert submitted.returncode == 0, submitted.stderr
+    name = submitted.stdout.partition(":")[0]
+    assert toys.iarbench("board", "build", "--board", board, "--out", site).returncode == 0
+    page = (site / "detectors" / "smooth.html").read_text(encoding="utf-8")
+    assert f"iarbench verify {name} --rerun" in page  # the file is not where it was for others
+    assert f"sources/{name}/" in page
+    assert "20 images of each of 2 targets at most" in (site / "index.html").read_text(encoding="utf-8")
+
+
 def test_rows_of_ones_own_stand_beside_the_stored_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_rows([row(detector="mine")], tmp_path / "mine.jsonl")
     assert main(["board", "build", "--out", str(tmp_path / "site"), "--rows", str(tmp_path / "mine.jsonl")]) == 0
@@ -48,6 +64,7 @@ def test_rows_of_ones_own_stand_beside_the_stored_ones(tmp_path: Path, capsys: p
     [
         (["--rows", "nowhere.jsonl"], "cannot read results from nowhere.jsonl"),
         (["--run", "nowhere"], "nowhere: no run here"),
+        (["--board", "nowhere"], "--board nowhere: there is no board here"),
         (["--own"], "there are no rows to show; give --rows FILE or --run RUN"),
     ],
 )

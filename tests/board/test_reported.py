@@ -8,10 +8,12 @@ from board_rows import Tables, row
 from iarbench.board import reported, site
 from iarbench.board.gather import Batch
 from iarbench.errors import UserError
+from iarbench.submit.board import Board
 
 
 def test_papers_numbers_stand_apart_with_where_they_were_read(tmp_path: Path) -> None:
-    papers = reported.stored()
+    papers = reported.of_board(Board.packaged())
+    assert papers is not None
     index = site.build([Batch((row(),))], tmp_path / "site", reported=papers).index
     text = index.read_text(encoding="utf-8")
     tables = Tables(text).found
