@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from iarbench.described import described
+from iarbench.described import Described, described
 from iarbench.registry import DETECTORS
 
 
@@ -25,10 +25,8 @@ def about(names: list[str]) -> list[About]:
     return [_about(name, known.get(name)) for name in sorted(names)]
 
 
-def _about(name: str, found: object) -> About:
-    from iarbench.described import Described
-
-    if not isinstance(found, Described) or found.broken:
+def _about(name: str, found: Described | None) -> About:
+    if found is None or found.broken:
         return About(name, "A detector of the user's own.", ())
     seconds, memory = found.value("seconds_per_image", "None"), found.value("mib_per_image", "None")
     facts = {

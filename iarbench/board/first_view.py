@@ -21,11 +21,11 @@ def _provenance(group: Json) -> Json:
     found = {(line[0], line[1], line[2]): line for line in lines if (line[3], line[4]) == (0, 0)}
     mains = [place for place, entry in enumerate(entries) if entry["main"]]
     ranking = [row for row in group["ranking"]["0/0/0"] if entries[row[0]]["main"]]
-    shown = [0 if group["metric"] == "TPR" else group["columns"].index("AUROC")]
+    shown = group["columns"].index("matched" if group["metric"] == "TPR" else "AUROC")
 
     def cells(entry: int, attack: int) -> list[Any]:
         there = [found.get((entry, target, attack)) for target, _ in enumerate(group["targets"])]
-        return [(line[5][shown[0]], line[7]) if line else (EMPTY, "not computed") for line in there]
+        return [(line[5][shown], line[7]) if line else (EMPTY, "not computed") for line in there]
 
     def means(entry: int, attack: int) -> list[Any]:
         rows = group["ranking"][f"{attack}/0/0"]

@@ -96,7 +96,7 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int, metrics: int 
     images = _usual(entries)
     cells: dict[Cell, dict[str, Row]] = {}
     rows = [row for pairs in entries.values() for row, _ in pairs]
-    rates = tuple(sorted({row.fpr_nominal for row in rows if row.fpr_nominal is not None}))
+    rates = _rates(rows)
     for key, pairs in entries.items():
         for row, _ in pairs:
             where = (key, row.target, row.attack, row.nonmember_set)
@@ -130,6 +130,13 @@ def _place_of(cell: Cell) -> tuple[Key, str, bool, str, bool, str, float]:
     """Clean images and pooled sets first."""
     key, target, attack, nonmember_set, rate = cell
     return key, target, attack != CLEAN, attack, nonmember_set != POOLED, nonmember_set, rate or 0.0
+
+
+def _rates(rows: Iterable[Row]) -> tuple[float, ...]:
+    """The nominal rates, the smallest first, but those that no pooled set has a number for last."""
+    known = [row for row in rows if row.fpr_nominal is not None]
+    usable = {row.fpr_nominal for row in known if row.nonmember_set == POOLED and row.value is not None}
+    return tuple(sorted({row.fpr_nominal or 0.0 for row in known}, key=lambda rate: (rate not in usable, rate)))
 
 
 def _same(rows: dict[str, Row], images: Images) -> bool:

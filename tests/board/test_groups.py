@@ -65,6 +65,12 @@ def test_an_entry_is_a_score_with_its_parameters_version_encoder_and_precision()
     assert [entry.label for entry in group.entries if not entry.main] == ["quantloss:greedy"]
 
 
+def test_a_rate_that_the_images_are_too_few_for_is_not_the_first() -> None:
+    few = (row(value=None, reason="too few"), row(fpr_nominal=0.05, primary=False))
+    assert groups_of([Batch(few)])[0].rates == (0.05, 0.01)
+    assert groups_of([Batch((*few, row(attack="jpeg50")))])[0].rates == (0.01, 0.05)
+
+
 def test_auroc_stands_at_every_rate() -> None:
     (group,) = groups_of([Batch((row(), row(fpr_nominal=0.05, primary=False), auroc()))])
     assert group.rates == (0.01, 0.05)

@@ -5,7 +5,7 @@ Board.provenance = (section, group) => {
   const form = section.querySelector("form.switches");
   const tables = Object.fromEntries([...section.querySelectorAll("table[data-table]")].map((table) => [table.dataset.table, table]));
   const note = (name) => section.querySelector(`[data-note=${name}]`);
-  const column = group.metric === "TPR" ? 0 : group.columns.indexOf("AUROC");
+  const column = group.columns.indexOf(group.metric === "TPR" ? "matched" : "AUROC");
   const lines = new Map(group.lines.map((line) => [line.slice(0, 5).join("/"), line]));
   const hidden = new Set();
   // Main scores first, so that those shown at first have colours of their own.
