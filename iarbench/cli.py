@@ -35,6 +35,10 @@ COMMANDS = (
     "check",
 )
 
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+"""Threads that wait for each other sleep: spinning takes the core from the one that is waited for, on a busy machine
+for ten to twenty times as long. Read when torch is loaded."""
+
 EPILOG = """examples:
   iarbench run                       the packaged task: no GPU, no download, some minutes
   iarbench report runs/mini          its table again, from the stored scores
@@ -62,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 when something was found wrong, 2 for a mistake in the input."""
+    for name, value in PATIENT.items():
+        os.environ.setdefault(name, value)
     try:
         if "_ARGCOMPLETE" in os.environ:
             from iarbench.commands.completion import complete

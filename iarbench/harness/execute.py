@@ -387,8 +387,8 @@ def _warm_up(target: Target, settings: Settings) -> None:
     size = piece_size(settings, target.image_size) if settings.compile else 2
     side = target.image_size
     images = to_images(np.zeros((size, side, side, 3), dtype=np.uint8), settings.device)
-    evidence = Evidence(target, images, precision=settings.precision)
-    _ = evidence.x_hat_quant
+    with exact_threads(settings):
+        _ = Evidence(target, images, precision=settings.precision).x_hat_quant
 
 
 def be_exact() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from iarbench.generator import Generator
 from iarbench.images.decode import Lossless, encode
 from iarbench.images.record import ImageRecord
+from iarbench.nn.threads import threads_for
 from iarbench.progress import Progress
 
 
@@ -55,7 +56,8 @@ def make_records(
         seeds = [seed_of(n, base_seed) for n in names]
         chosen = [conditions[i % len(conditions)] for i in indices]
         given = torch.tensor(chosen, device=device) if isinstance(chosen[0], int) else chosen
-        sample = generator.sample(given, seeds)
+        with threads_for(generator.transformer):
+            sample = generator.sample(given, seeds)
         rows = zip(names, seeds, chosen, sample.images.cpu().numpy(), sample.tokens.tolist(), strict=True)
         for image_id, seed, label, pixels, tokens in rows:
             data = encode(Image.fromarray(pixels), container)

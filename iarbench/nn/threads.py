@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+from torch import nn
+
+SMALL = 50_000_000
+"""Parameters of a model whose layers are too small to share: threads would wait for each other on a busy machine."""
+
+
+def threads_for(model: nn.Module) -> AbstractContextManager[None]:
+    """One thread for a small model on a CPU, as many as torch takes for any other."""
+    first = next(model.parameters())
+    alone = first.device.type == "cpu" and sum(p.numel() for p in model.parameters()) < SMALL
+    return one_thread() if alone else nullcontext()
 
 
 @contextmanager
