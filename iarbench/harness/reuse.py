@@ -10,6 +10,7 @@ from iarbench.files import copy_atomically
 from iarbench.harness.fit import digest
 from iarbench.harness.learn import unfitted, with_learnt
 from iarbench.harness.plan import Plan
+from iarbench.harness.quality import unmeasured
 from iarbench.harness.store import is_stored
 
 
@@ -25,6 +26,9 @@ def take_over(plan: Plan, root: Path, others: Sequence[Path]) -> None:
             if digest(other, fit) is not None:
                 copy_atomically(other / fit.path, root / fit.path)
         take_parts(with_learnt(plan, root), root, other)
+        for measure in unmeasured(plan, root):
+            if is_stored(other, measure.part):
+                copy_atomically(other / measure.part.path, root / measure.part.path)
 
 
 def require_runs(others: Sequence[Path]) -> None:

@@ -62,6 +62,13 @@ def test_a_run_leaves_rows_picture_and_p_values(finished: Path) -> None:
     assert (finished / "results.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_rows_say_what_the_attack_left(finished: Path) -> None:
+    rows = read_rows(finished / "results.jsonl", AttributionRow)
+    (left,) = {(row.psnr, row.ssim) for row in rows if row.attack == "jpeg50"}
+    assert left[0] is not None
+    assert {(row.psnr, row.ssim) for row in rows if row.attack == "none"} == {(None, None)}
+
+
 def test_a_second_run_and_a_report_give_the_same(
     finished: Path, task: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ from iarbench.results.attribution.rows import (
 from iarbench.results.attribution.settings import LEVELS, Key, Setting
 from iarbench.results.attribution.task import AttributionTask
 from iarbench.results.image_index import Role
+from iarbench.results.quality import left_by_attack
 from iarbench.results.rows import CLEAN
 from iarbench.stats.intervals import seed_of
 from iarbench.stats.metrics import Estimate
@@ -72,6 +73,7 @@ class _Attacked:
             "seconds_per_image": many.seconds(attack),
             "iarbench_version": __version__,
         }
+        self.base |= left_by_attack(part, part["image_id"])
 
     def rows(self) -> Iterator[AttributionRow]:
         if lacking := self.many.lacking:

@@ -95,6 +95,10 @@ class AttributionRow(BaseModel):
     """independent units among them"""
     n_calibration: int
     """images that units and threshold come from"""
+    psnr: float | None = None
+    """what the attack left of the targets' test images, median in dB; None for clean ones, or if it was not measured"""
+    ssim: float | None = None
+    """likewise the median SSIM"""
     seconds_per_image: float
     """for all targets together, as if each were scored alone"""
     images_fingerprint: str
