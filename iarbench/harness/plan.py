@@ -165,6 +165,7 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, 
     splits = list(_of_each_split(index, settings.limit))
     jobs: list[Job] = []
     used: set[str] = set()
+    chunks: dict[tuple[str, str, int | None], list[Chunk]] = {}
     for text in task.attacks_for(task.spec.attacks):
         attack = attacks.parse(text)
         acted = {"attack": attack.name, "attack_version": attack.version, **_attack_code(text)}
@@ -172,7 +173,10 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, 
         for source, split, rows in splits:
             asked = [look for look in looks if task.needs(look.name, source, split, attack.name)]
             for (most, size), some in _alike(asked, task, source).items():
-                for chunk in _chunks(source, split, rows if most is None else rows.sort_values("image_id")[:most]):
+                # One object for all attacks: ids and hashes of a large set fill the memory otherwise.
+                if (source, split, most) not in chunks:
+                    chunks[source, split, most] = _chunks(source, split, rows, most)
+                for chunk in chunks[source, split, most]:
                     used.update(chunk.image_ids)
                     jobs.append(Job(chunk, text, size, tuple(look.cell(acted, shared, chunk) for look in some)))
     weights = {side.label: side.identity["target_weights"] for side in sides if side.encoder != NO_ENCODER}
@@ -287,12 +291,13 @@ def _alike(looks: Iterable[_Look], task: Task, source: str) -> dict[tuple[int | 
     return found
 
 
-def _chunks(source: str, split: str, rows: pd.DataFrame) -> Iterator[Chunk]:
+def _chunks(source: str, split: str, rows: pd.DataFrame, most: int | None) -> list[Chunk]:
+    if most is not None:
+        rows = rows.sort_values("image_id")[:most]
     ids, hashes = rows["image_id"].tolist(), rows["sha256"].tolist()
     size = CHUNK if len(ids) < MANY else LARGE_CHUNK
-    for start in range(0, len(ids), size):
-        end = start + size
-        yield Chunk(source, split, tuple(ids[start:end]), tuple(hashes[start:end]))
+    starts = range(0, len(ids), size)
+    return [Chunk(source, split, tuple(ids[at : at + size]), tuple(hashes[at : at + size])) for at in starts]
 
 
 def _repeated(index: pd.DataFrame) -> str | None:
