@@ -13,7 +13,8 @@ from iarbench.files import write_text
 from iarbench.hub_upload import CARD
 from iarbench.images.image_set import ImageSet
 from iarbench.publishing.sending import Sending, send
-from iarbench.publishing.set_card import About, set_card, settings_text
+from iarbench.publishing.set_card import About, set_card
+from iarbench.publishing.set_sources import settings_text
 from iarbench.publishing.staging import OWNED, Staged, stage
 from iarbench.text_table import aligned
 

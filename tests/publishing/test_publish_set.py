@@ -15,8 +15,12 @@ import pytest
 import yaml
 from loopback_hub import TOKEN, Fault, Hub, Repository, loopback_hub
 
+from iarbench.hub_upload import Repository as RepositoryName
 from iarbench.images.image_set import ImageSet
 from iarbench.images.record import ImageRecord
+from iarbench.images.shards import SCHEMA_VERSION
+from iarbench.publishing.publish_set import publish_set
+from iarbench.publishing.sending import Sending
 from iarbench.testing import toy_records
 
 SET = "datasets/o/n"
@@ -94,7 +98,7 @@ def test_a_set_goes_there_and_comes_back(hub: Hub, some: Path, tmp_path: Path) -
     head = front_matter(card)
     assert head["license"] == ["cc-by-2.0", "cc0-1.0", "mit"]
     assert [config["config_name"] for config in head["configs"]] == ["default", "my_paintings", "photos", "var-mini"]
-    assert head["iarbench"] == {"schema_version": 3, "images": 12, "fingerprint": back.fingerprint}
+    assert head["iarbench"] == {"schema_version": SCHEMA_VERSION, "images": 12, "fingerprint": back.fingerprint}
     text = card.decode()
     assert "A. &lt;b&gt;Person&lt;/b&gt; &#124; Co" in text
     assert 'load_dataset("o/n", "var-mini", split="test")' in text
@@ -257,6 +261,21 @@ def test_images_that_may_not_be_published_are_listed_and_can_be_made_again(hub: 
     forbidden = {hashlib.sha256(one.bytes).hexdigest() for one in whole() if one.image_id in ("coco/test/00000",)}
     opened = ImageSet.open(look)
     assert not forbidden & {one.sha256 for batch in opened.iterate() for one in batch}
+
+
+def test_a_set_that_may_not_be_published_at_all_is_a_list(tmp_path: Path) -> None:
+    closed = (dataclasses.replace(record, licence="CC-BY-ND-2.0") for record in toy_records(3, "coco", "test", 0))
+    whole = ImageSet.write(closed, tmp_path / "closed")
+    how = Sending(RepositoryName("o/n", "dataset", False), True, tmp_path / "look")
+    lines = publish_set(str(tmp_path / "closed"), {}, "", how)
+    assert lines[0] == "no image may be published"
+    assert sorted(path.name for path in (tmp_path / "look").rglob("*") if path.is_file()) == ["README.md", "coco.jsonl"]
+    card = (tmp_path / "look" / "README.md").read_bytes()
+    about = {"schema_version": SCHEMA_VERSION, "images": 0, "listed": 3, "whole": whole.fingerprint}
+    assert front_matter(card)["iarbench"] == about
+    assert "configs" not in front_matter(card)
+    assert b"load_dataset" not in card
+    assert b"images pull" not in card
 
 
 @pytest.mark.long
