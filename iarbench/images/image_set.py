@@ -91,7 +91,7 @@ class ImageSet:
 
         A row's hash covers image_id, sha256, source, split, group and condition.
         """
-        return fingerprint_of(zip(*(self._column(name) for name in HASHED), strict=True))
+        return fingerprint_of(self._cells(HASHED))
 
     def index(self) -> pd.DataFrame:
         """All columns but the image bytes and the tokens, a row per image; `path` is that of the image."""
@@ -172,7 +172,11 @@ class ImageSet:
 
     def shared_files(self) -> list[str]:
         """A line for each two parts (source/split) that hold the same files; see `iarbench.images.audit`."""
-        return shared_files(*(self._column(name) for name in ("image_id", "sha256", "source", "split")))
+        import pandas as pd
+
+        twice = pd.Series(self._table.column("sha256").take(self._rows).to_pandas()).duplicated(keep=False)
+        again = ImageSet(self._files, self._table, self._where, self._rows[twice.to_numpy()], self._hashed)
+        return shared_files(*(again._column(name) for name in ("image_id", "sha256", "source", "split")))
 
     def verify(self) -> list[str]:
         """Read everything and compare: a line for each problem, none if the set is sound.
@@ -211,6 +215,12 @@ class ImageSet:
     def _column(self, name: str) -> list[Any]:
         return self._table.column(name).take(self._rows).to_pylist()
 
+    def _cells(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """These columns row by row, some thousand rows in memory at a time."""
+        for start in range(0, len(self), 2**14):
+            some = self.slice(start, 2**14)
+            yield from zip(*(some._column(name) for name in names), strict=True)
+
     @cached_property
     def _row_of(self) -> dict[str, int]:
         return dict(zip(self._column("image_id"), self._rows.tolist(), strict=True))
@@ -247,8 +257,11 @@ class ImageSet:
 
 def fingerprint_of(rows: Iterable[Sequence[Any]]) -> str:
     """The fingerprint of an image set with these values of `HASHED`, row by row."""
-    hashes = sorted(hashlib.sha256(json.dumps(row).encode()).hexdigest() for row in rows)
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    hashes = sorted(hashlib.sha256(json.dumps(row).encode()).digest() for row in rows)
+    whole = hashlib.sha256()
+    for place, one in enumerate(hashes):
+        whole.update(("\n" if place else "").encode() + one.hex().encode())
+    return whole.hexdigest()
 
 
 def _matches(record: ImageRecord) -> bool:

@@ -39,6 +39,7 @@ def test_two_processes_give_the_scores_of_one_bit_for_bit(toys: Toys, alone: pd.
     assert toys.iarbench("status", out).stdout == f"{out}: finished\n"
 
 
+@pytest.mark.long
 def test_what_cannot_be_read_is_set_aside_and_named_and_the_rest_goes_on(toys: Toys, tmp_path: Path) -> None:
     broken = [replace(one, bytes=b"no image", sha256="0" * 64) if place == 3 else one
               for place, one in enumerate(records())]  # fmt: skip

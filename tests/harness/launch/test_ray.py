@@ -56,6 +56,7 @@ def test_a_node_lost_in_the_middle_costs_only_the_parts_it_held(cluster: Any, to
     pd.testing.assert_series_equal(scores(out), scores(alone), rtol=0, atol=0)
 
 
+@pytest.mark.long
 def test_no_cluster_is_one_line() -> None:
     program = (
         "from iarbench.harness.launch.ray_actors import RayActors\n"

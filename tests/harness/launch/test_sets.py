@@ -74,6 +74,7 @@ def test_what_was_made_is_recorded_and_its_classes_balanced(whole: Path) -> None
     assert max(counts.values()) == 1
 
 
+@pytest.mark.long
 def test_several_processes_make_the_same_set(whole: Path, tmp_path: Path) -> None:
     words = [*GENERATE, "--out", str(tmp_path / "set"), "--launch", "local", "--jobs", "2"]
     command = [sys.executable, "-m", "iarbench", *words]
