@@ -85,7 +85,7 @@ def test_a_killed_command_ends_as_an_undisturbed_one(name: str, toy_family: Toys
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait(60)
-        if not (out.exists() and process.returncode == 0 and name in ("attack", "import", "generate")):
+        if not (name == "import" and out.exists()):  # a set that has its name is whole, and never written again
             assert begin(out).wait(300) == 0
         assert content(out) == right
         assert not list(out.parent.rglob("*.tmp"))

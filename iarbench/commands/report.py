@@ -27,7 +27,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
     help = "nominal false-positive rate to show, as a fraction such as 0.05"
     parser.add_argument("--fpr", type=options.rate, metavar="RATE", help=help)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="all rows as one JSON object")
+    form.add_argument(
+        "--json", action="store_true", help="its rows as one JSON object; more of them with --all-scores, ..."
+    )
     form.add_argument("--markdown", action="store_true", help="a Markdown table")
     parser.add_argument("--png", type=options.png, metavar="FILE", help="also draw it")
 
@@ -41,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
     options.require_new_file(args.png, "--png")
     outcome = recompute(args.run, args.fpr)
     if args.json:
-        print(json.dumps({"out": str(args.run), **outcome.dump()}, ensure_ascii=False))
+        print(json.dumps({"out": str(args.run), **outcome.dump(options.view(args, args.fpr))}, ensure_ascii=False))
     elif args.markdown:
         print(outcome.kind.markdown(outcome.rows, options.view(args, args.fpr)))
     else:

@@ -101,7 +101,7 @@ def execute(args: argparse.Namespace) -> int:
         return _describe(plan, out, args.json)
     outcome = run(plan, out, settings, None if args.quiet else sys.stderr, reuse=args.reuse, launch=engine)
     if args.json:
-        print(json.dumps({"out": str(out), **outcome.dump()}, ensure_ascii=False))
+        print(json.dumps({"out": str(out), **outcome.dump(options.view(args, None))}, ensure_ascii=False))
     else:
         outcome.kind.show(outcome.rows, options.view(args, args.fpr[0] if args.fpr else None))
     for line in warnings_of(outcome.leak_checks):

@@ -38,6 +38,7 @@ from iarbench.task import Task
 
 if TYPE_CHECKING:
     from iarbench.harness.manifest import Manifest, OneRun
+    from iarbench.results.view import View
 
 RESULTS = ("images.parquet", "parts.txt", "results.jsonl", "results.png")
 """What a run leaves beside its scores and manifest.json; some kinds of task leave more."""
@@ -57,12 +58,12 @@ class Outcome:
         """How its rows are shown."""
         return KINDS[self.task.spec.kind]
 
-    def dump(self) -> dict[str, Any]:
-        """For JSON."""
+    def dump(self, view: View) -> dict[str, Any]:
+        """For JSON, the rows that a view is about; results.jsonl has all."""
         return {
             "task": self.task.spec.name,
             "version": self.task.spec.version,
-            "rows": [row.model_dump(mode="json") for row in self.rows],
+            "rows": [row.model_dump(mode="json") for row in self.kind.chosen(self.rows, view)],
             "leak_checks": self.leak_checks,
         }
 

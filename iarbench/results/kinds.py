@@ -55,6 +55,10 @@ class Kind(ABC):
     def markdown(self, rows: Rows, view: View | None = None) -> str:
         """The table as Markdown."""
 
+    def chosen(self, rows: Rows, view: View) -> list[Any]:
+        """The rows that a view is about, for JSON; all of them unless a kind knows better."""
+        return list(rows)
+
     def show(self, rows: Rows, view: View | None = None, console: Console | None = None) -> None:
         """Print the table, or plain lines when the output is not a terminal."""
         from rich.console import Console
@@ -95,6 +99,11 @@ class Provenance(Kind):
         from iarbench.results.plots import plot_run
 
         plot_run(rows, path, fpr=fpr)
+
+    def chosen(self, rows: Rows, view: View) -> list[Any]:
+        from iarbench.results.view import chosen
+
+        return list(chosen(rows, view))
 
     def render(self, rows: Rows, view: View | None = None) -> RenderableType:
         from iarbench.results import tables

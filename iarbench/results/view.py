@@ -67,7 +67,7 @@ def lines_of(rows: Sequence[Row], view: View | None = None) -> list[Line]:
     """The lines to show, targets in their order, the best detector first. Raises UserError for no rows."""
     view = view or View()
     rate = chosen_fpr(rows, view.fpr)
-    kept = [row for row in _chosen(rows, view) if row.metric == AUROC or row.fpr_nominal == rate]
+    kept = [row for row in chosen(rows, view) if row.metric == AUROC or row.fpr_nominal == rate]
     lines: dict[tuple[str, str, str, str, str], dict[str, Row]] = {}
     for row in kept:
         key = (row.target, detector_label(row), encoder_label(row), row.attack, row.nonmember_set)
@@ -121,7 +121,8 @@ def _made_by(row: Row) -> tuple[str, str]:
     return row.detector, row.parameters
 
 
-def _chosen(rows: Sequence[Row], view: View) -> list[Row]:
+def chosen(rows: Sequence[Row], view: View) -> list[Row]:
+    """The rows that a view is about, at all rates: of the scores, encoders and sets that it shows."""
     main = {(*_made_by(row), row.score_name) for row in rows if row.primary}
     pooled = {row.target for row in rows if row.nonmember_set == POOLED}
     encoders: dict[tuple[str, ...], list[str]] = {}
