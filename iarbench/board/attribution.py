@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from iarbench.board.command_line import template
-from iarbench.board.data import Cell, Json, cell_of, number, page_of
+from iarbench.board.data import QUALITY, Cell, Json, cell_of, number, page_of
 from iarbench.board.gather import Batch
 from iarbench.results.attribution.rows import CLOSED, EVERY, NONE, RANK1, AttributionRow
 from iarbench.results.attribution.settings import LEVELS
@@ -17,21 +19,28 @@ Pair = tuple[AttributionRow, Batch]
 
 
 def attribution_data(batches: Sequence[Batch]) -> list[Json]:
-    """A group per task, version and images: numbers on other images never stand in one table.
+    """A group per task, version, metrics and images: numbers on other images never stand in one table.
 
     Lines are {rank or None, entry, level, attack, rate, cells, command, why}, with places in the lists of names; ranks
     are by balanced accuracy, among main scores, for each level, attack and rate. `confusions` belong to lines by place:
     {place: {answers, rows: [[whose images, cells in % of them]]}}.
     """
-    found: dict[tuple[str, int, str], list[Pair]] = {}
+    found: dict[tuple[str, int, int, str], list[Pair]] = {}
     for batch in sorted(batches, key=lambda batch: batch.own):
         rows = [row for row in batch.rows if isinstance(row, AttributionRow)]
         images = _images(rows)
         for row in rows:
-            found.setdefault((row.task, row.task_version, images.get(row.detector, "")), []).append((row, batch))
-    ordered = sorted(found.items(), key=lambda item: (*item[0][:2], -max(row.n_images for row, _ in item[1])))
-    taken: set[str] = set()
-    return [_group(pairs, taken) for _, pairs in ordered]
+            key = (row.task, -row.task_version, -row.metric_version, images.get(row.detector, ""))
+            found.setdefault(key, []).append((row, batch))
+    tables = [_Table(_latest(pairs)) for pairs in found.values()]
+    tables.sort(key=lambda table: (table.sample.task, -table.sample.task_version, -table.n_images))
+    taken: dict[str, int] = {}
+    groups = []
+    for table in tables:
+        name = f"{table.sample.task}-v{table.sample.task_version}"
+        taken[name] = taken.get(name, 0) + 1
+        groups.append(table.data(name if taken[name] == 1 else f"{name}-{taken[name]}"))
+    return groups
 
 
 def _images(rows: Iterable[AttributionRow]) -> dict[str, str]:
@@ -41,84 +50,147 @@ def _images(rows: Iterable[AttributionRow]) -> dict[str, str]:
     return {row.detector: row.images_fingerprint for row in closed}
 
 
-def _group(pairs: list[Pair], taken: set[str]) -> Json:
-    rows = [row for row, _ in pairs]
-    by_label = {(detector_label(row), encoder_label(row)): pair for pair in pairs for row in [pair[0]]}  # type: ignore[arg-type]
-    rates: list[float | None] = [*sorted({row.fpr_nominal for row in rows if row.fpr_nominal is not None})] or [None]
-    attacks = sorted({row.attack for row in rows}, key=lambda name: (name != CLEAN, name))
-    shown: list[tuple[int, Line]] = []
-    mains: set[tuple[str, str]] = set()
-    for place, rate in enumerate(rates):
-        shown += [(place, line) for line in lines_of(rows, View(fpr=rate, all_scores=True, all_encoders=True))]
-        mains |= {(line.detector, line.encoder) for line in lines_of(rows, View(fpr=rate, all_encoders=True))}
-    subjects = list(dict.fromkeys(name for _, line in shown for name in line.named))
-    name = f"{rows[0].task}-v{rows[0].task_version}"
-    while name in taken:
-        name += "-other-images"
-    taken.add(name)
-    n_images = max((row.n_images for row in rows if row.setting == CLOSED), default=0)
-    return {
-        "id": name,
-        "title": f"{rows[0].task}, version {rows[0].task_version}",
-        "task": rows[0].task,
-        "kind": "attribution",
-        "limit": max((batch.limit for _, batch in pairs if batch.limit), default=None),
-        "about": f"{n_images} images of {max(len(row.targets) for row in rows)} targets, and images of none of them",
-        "attacks": attacks,
-        "rates": [None if rate is None else f"{100 * rate:g}%" for rate in rates],
-        "levels": list(LEVELS),
-        "columns": [
-            "balanced accuracy", "Rank-1", "mAP", "worst class", *(f"{name} named" for name in subjects),
-            "left-out family named", "ms",
-        ],
-        "lines": [
-            _line(line, place, attacks, subjects, mains, by_label[line.detector, line.encoder], shown)
-            for place, line in shown
-        ],
-        "chance": _chance(shown),
-        "confusions": {str(n): confusion for n, (_, line) in enumerate(shown) if (confusion := _confusion(line))},
-    }  # fmt: skip
+def _latest(pairs: Iterable[Pair]) -> list[Pair]:
+    """Of rows about the same, the last one: the user's, where there are both."""
+    return list({_about(row): (row, batch) for row, batch in pairs}.values())
 
 
-def _line(
-    line: Line, rate: int, attacks: list[str], subjects: list[str], mains: set[tuple[str, str]], pair: Pair,
-    shown: list[tuple[int, Line]],
-    ) -> Json:  # fmt: skip
-    row, batch = pair
-    main = (line.detector, line.encoder) in mains
-    rivals = [
-        other for place, other in shown
-        if (place, other.level, other.attack) == (rate, line.level, line.attack)
-        and (other.detector, other.encoder) in mains and _value(other) is not None
-    ]  # fmt: skip
-    own = _value(line)
-    seconds = next((found.seconds_per_image for found in (line.balanced, line.rank1, row) if found), 0.0)
-    return {
-        "rank": 1 + sum((_value(other) or 0) > own for other in rivals) if main and own is not None else None,
-        "entry": {
-            "detector": row.detector,
-            "name": line.detector,
-            "encoder": line.encoder,
-            "version": row.detector_version,
-            "page": page_of(row.detector),
-            "main": main,
-            "own": batch.own,
-            "source": row.source,
-            "submission": row.submission,
-        },
-        "level": LEVELS.index(line.level),
-        "attack": attacks.index(line.attack),
-        "rate": rate,
-        "cells": [
+def _about(row: AttributionRow) -> tuple[object, ...]:
+    who = (row.detector, row.parameters, row.score_name, row.encoder, row.precision, row.attack)
+    return (*who, row.level, row.setting, row.left_out, row.metric, row.subject, row.threshold_kind, row.fpr_nominal)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows of one group."""
+
+    pairs: list[Pair]
+
+    @property
+    def sample(self) -> AttributionRow:
+        return self.pairs[0][0]
+
+    @cached_property
+    def rows(self) -> list[AttributionRow]:
+        return [row for row, _ in self.pairs]
+
+    @cached_property
+    def n_images(self) -> int:
+        return max((row.n_images for row in self.rows if row.setting == CLOSED), default=0)
+
+    @cached_property
+    def rates(self) -> list[float | None]:
+        return [*sorted({row.fpr_nominal for row in self.rows if row.fpr_nominal is not None})] or [None]
+
+    @cached_property
+    def attacks(self) -> list[str]:
+        return sorted({row.attack for row in self.rows}, key=lambda name: (name != CLEAN, name))
+
+    @cached_property
+    def lines(self) -> list[tuple[int, Line]]:
+        """Place of the rate, and a line of the table there."""
+        views = [View(fpr=rate, all_scores=True, all_encoders=True) for rate in self.rates]
+        return [(place, line) for place, view in enumerate(views) for line in lines_of(self.rows, view)]
+
+    @cached_property
+    def mains(self) -> set[tuple[str, str]]:
+        """Detector and encoder of the scores that stand for their detectors."""
+        return {_who(row) for row in self.rows if row.main}
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """Sets of images that no target made."""
+        return list(dict.fromkeys(name for _, line in self.lines for name in line.named))
+
+    @cached_property
+    def quality(self) -> dict[str, tuple[float | None, float | None]]:
+        """Attack -> PSNR and SSIM of what it left of the images, where that was measured."""
+        return {row.attack: (row.psnr, row.ssim) for row in self.rows if row.psnr is not None}
+
+    def data(self, name: str) -> Json:
+        """The whole group."""
+        named = [f"{subject} named" for subject in self.subjects]
+        quality = QUALITY if self.quality else ()
+        targets = max(len(row.targets) for row in self.rows)
+        return {
+            "id": name,
+            "title": f"{self.sample.task}, version {self.sample.task_version}",
+            "task": self.sample.task,
+            "kind": "attribution",
+            "limit": max((batch.limit for _, batch in self.pairs if batch.limit), default=None),
+            "about": f"{self.n_images} images of {targets} targets, and images of none of them",
+            "attacks": self.attacks,
+            "rates": [None if rate is None else f"{100 * rate:g}%" for rate in self.rates],
+            "levels": list(LEVELS),
+            "columns": ["balanced accuracy", "Rank-1", "mAP", "worst class", *named, "left-out family named", "ms",
+                        *quality],
+            "lines": list(self._lines()),
+            "chance": self._chance(),
+            "confusions": {str(n): found for n, (_, line) in enumerate(self.lines) if (found := _confusion(line))},
+        }  # fmt: skip
+
+    def _lines(self) -> Iterator[Json]:
+        known = {_who(row): (row, batch) for row, batch in self.pairs}
+        for rate, line in self.lines:
+            row, batch = known[line.detector, line.encoder]
+            yield {
+                "rank": self._rank(rate, line),
+                "entry": {
+                    "detector": row.detector,
+                    "name": line.detector,
+                    "encoder": line.encoder,
+                    "version": row.detector_version,
+                    "page": page_of(row.detector),
+                    "main": (line.detector, line.encoder) in self.mains,
+                    "own": batch.own,
+                    "source": row.source,
+                    "submission": row.submission,
+                },
+                "level": LEVELS.index(line.level),
+                "attack": self.attacks.index(line.attack),
+                "rate": rate,
+                "cells": self._cells(line, row),
+                "command": template(row, batch, batch.limit, ("--attack", line.attack)),
+                "why": "; ".join(line.reasons),
+            }
+
+    def _rank(self, rate: int, line: Line) -> int | None:
+        """Among main scores; equal values share it."""
+        own = _value(line)
+        if own is None or (line.detector, line.encoder) not in self.mains:
+            return None
+        here = (rate, line.level, line.attack)
+        rivals = (
+            _value(other)
+            for place, other in self.lines
+            if (place, other.level, other.attack) == here and (other.detector, other.encoder) in self.mains
+        )
+        return 1 + sum(value is not None and value > own for value in rivals)
+
+    def _cells(self, line: Line, row: AttributionRow) -> list[Cell]:
+        seconds = next((found.seconds_per_image for found in (line.balanced, line.rank1, row) if found), 0.0)
+        psnr, ssim = self.quality.get(line.attack, (None, None))
+        return [
             *(cell_of(found) for found in (line.balanced, line.rank1, line.map)),
             _named(line.recalls[0] if line.recalls else None),
-            *(cell_of(line.named.get(name)) for name in subjects),
+            *(cell_of(line.named.get(name)) for name in self.subjects),
             cell_of(line.left_out.get(EVERY)),
             number(1000 * seconds, 1),
-        ],
-        "command": template(row, batch, batch.limit, ("--attack", line.attack)),
-        "why": "; ".join(line.reasons),
-    }
+            *([number(psnr, 1), number(ssim, 3)] if self.quality else ()),
+        ]
+
+    def _chance(self) -> Json:
+        """By level: what a guess reaches in balanced accuracy, Rank-1 and mAP, in %."""
+        found: Json = {}
+        for _, line in self.lines:
+            rows = (line.balanced, line.rank1, line.map)
+            guesses = [number(100 * row.chance if row and row.chance else None, 1) for row in rows]
+            found.setdefault(line.level, guesses)
+        return found
+
+
+def _who(row: AttributionRow) -> tuple[str, str]:
+    return detector_label(row), encoder_label(row)  # type: ignore[arg-type]
 
 
 def _value(line: Line) -> float | None:
@@ -129,15 +201,6 @@ def _named(row: AttributionRow | None) -> Cell:
     """The class found least, with its name."""
     text, *numbers = cell_of(row)
     return [f"{row.subject} {text}" if row else text, *numbers]
-
-
-def _chance(shown: list[tuple[int, Line]]) -> Json:
-    """By level: what a guess reaches in balanced accuracy, Rank-1 and mAP, in %."""
-    found: Json = {}
-    for _, line in shown:
-        rows = (line.balanced, line.rank1, line.map)
-        found.setdefault(line.level, [number(100 * row.chance if row and row.chance else None, 1) for row in rows])
-    return found
 
 
 def _confusion(line: Line) -> Json | None:
