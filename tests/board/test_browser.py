@@ -262,8 +262,11 @@ def test_the_keyboard_reaches_every_kind_of_control(visit: Any) -> None:
     assert {"A", "select-one", "checkbox", "search", "button", "region"} <= reached
 
 
-def test_from_the_best_detector_to_the_same_number(visit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a newcomer does: choose JPEG 50 and var-mini, read the first line, copy its command, run it."""
+def test_from_the_best_detector_to_the_same_number(
+    batches: list[Batch], visit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a newcomer does: choose JPEG 50 and var-mini, read the first line, copy its command, run it. The number is
+    the same within what its row allows other machines; the interval too, where the number is and metrics are as new."""
     found = visit("", permissions=["clipboard-read", "clipboard-write"])
     found.choose(attack="jpeg50", target="var-mini")
     head, best, *_ = found.table("lines")
