@@ -15,7 +15,8 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from iarbench.board import gather, site
+from iarbench.board import gather, reported, site
+from iarbench.submit.board import Board
 
 SHOTS = {
     "board-wide-light": (1280, 1180, "light", "mini-v4?attack=jpeg50", ""),
@@ -31,7 +32,8 @@ def main(folder: Path) -> None:
     """Build the stored board in a temporary folder and photograph it into `folder`."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
-        index = site.build(gather.stored(), Path(temporary) / "site").index
+        papers = reported.of_board(Board.packaged())
+        index = site.build(gather.stored(), Path(temporary) / "site", reported=papers).index
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, (width, height, scheme, address, top) in SHOTS.items():
             options: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
