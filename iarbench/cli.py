@@ -18,6 +18,7 @@ COMMANDS = (
     "run",
     "status",
     "report",
+    "compare",
     "plot",
     "board",
     "submit",

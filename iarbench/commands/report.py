@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+
+if TYPE_CHECKING:
+    from iarbench.harness.run import Outcome
 
 EXAMPLES = """  iarbench report runs/mini
   iarbench report runs/mini --details               every threshold, AUROC and time
   iarbench report runs/mini --all-sets              every non-member set on its own
   iarbench report runs/mini --all-scores --all-encoders
   iarbench report runs/mini --fpr 0.05              at another nominal rate of the task
-  iarbench report runs/mini --markdown > table.md
+  iarbench report runs/mini --format markdown > table.md
+  iarbench report runs/mini --format latex > table.tex
+  iarbench report runs/mini --format csv > rows.csv   every row with all its fields
+  iarbench report runs/mini --roc roc.png --attack jpeg50
   iarbench report runs/mini --png table.png
 """
 
@@ -30,8 +37,13 @@ def add_parser(subparsers: options.Subparsers) -> None:
     form.add_argument(
         "--json", action="store_true", help="its rows as one JSON object; more of them with --all-scores, ..."
     )
-    form.add_argument("--markdown", action="store_true", help="a Markdown table")
+    help = "the table as Markdown or LaTeX (booktabs), or all rows as CSV"
+    form.add_argument("--format", choices=["markdown", "csv", "latex"], help=help)
+    form.add_argument("--markdown", action="store_const", const="markdown", dest="format", help="--format markdown")
     parser.add_argument("--png", type=options.png, metavar="FILE", help="also draw it")
+    help = "also draw ROC curves with their 95%% bands, pooled non-members"
+    parser.add_argument("--roc", type=options.png, metavar="FILE", help=help)
+    parser.add_argument("--attack", default="none", metavar="NAME", help="of the ROC curves; default: none")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -41,11 +53,12 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.harness.run import recompute
 
     options.require_new_file(args.png, "--png")
+    options.require_new_file(args.roc, "--roc")
     outcome = recompute(args.run, args.fpr)
     if args.json:
         print(json.dumps({"out": str(args.run), **outcome.dump(options.view(args, args.fpr))}, ensure_ascii=False))
-    elif args.markdown:
-        print(outcome.kind.markdown(outcome.rows, options.view(args, args.fpr)))
+    elif args.format:
+        print(_formatted(outcome, args), end="")
     else:
         outcome.kind.show(outcome.rows, options.view(args, args.fpr))
     for line in warnings_of(outcome.leak_checks):
@@ -54,4 +67,22 @@ def execute(args: argparse.Namespace) -> int:
         options.say(control)
     if args.png:
         outcome.kind.plot(outcome.rows, args.png, args.fpr)
+    if args.roc:
+        _roc(args.run, args.roc, args.attack)
     return 0
+
+
+def _formatted(outcome: Outcome, args: argparse.Namespace) -> str:
+    from iarbench.results.exports import as_csv, as_latex
+
+    if args.format == "csv":
+        return as_csv(outcome.rows)
+    table = outcome.kind.markdown(outcome.rows, options.view(args, args.fpr))
+    return (as_latex(table) if args.format == "latex" else table) + "\n"
+
+
+def _roc(run: Path, path: Path, attack: str) -> None:
+    from iarbench.results.roc_plot import plot_roc
+    from iarbench.results.sides import cells_of_run
+
+    plot_roc(cells_of_run(run), path, attack=attack)

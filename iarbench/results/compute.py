@@ -124,14 +124,19 @@ def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -
     its `reason`. Raises UserError when an image that a row needs has no score (the run is not finished) or has two, or
     when one unit is in both the calibration and the test part.
     """
+    return [row for cell in cells_of(scores, images, task) for row in cell.rows()]
+
+
+def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> Iterator[Cell]:
+    """Every named score of every detector for every target. Arguments and errors: as for `compute_rows`."""
     index = ImageIndex(images)
     index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
     ours = current(scores, images, task.name, task.targets)
-    cells = (_Cell(dict(zip(CELL, keys, strict=True)), frame, task, index) for keys, frame in ours.groupby(list(CELL)))
-    return [row for cell in cells for row in cell.rows()]
+    for keys, frame in ours.groupby(list(CELL)):
+        yield Cell(dict(zip(CELL, keys, strict=True)), frame, task, index)
 
 
-class _Cell:
+class Cell:
     """One named score of one detector for one target, under every attack."""
 
     def __init__(self, identity: dict[str, object], frame: pd.DataFrame, task: ResultTask, index: ImageIndex) -> None:
@@ -160,11 +165,32 @@ class _Cell:
         parts = (self.index.part(sources, acted_on.split, acted_on.most).ids for sources in acted_on.parts)
         return left_by_attack(self.parts[attack], chain.from_iterable(parts))
 
+    @property
+    def attacks(self) -> list[str]:
+        """Attacks that rows are about, none first: under others the target's images are mirrored, and are a set."""
+        asked = [name for name in self.parts if not self.task.mirrored or name in self.task.attacks]
+        return sorted(asked, key=lambda name: (name != CLEAN, name))
+
+    def samples(self, attack: str, set_name: str) -> tuple[Scores, Scores, Scores]:
+        """Members, test non-members and calibration non-members of one set under one attack.
+
+        Raises:
+            ScoreError: there are none, or one is not finite.
+        """
+        task = self.task
+        parts = task.nonmember_sets(self.target, tells_siblings=self.tells_siblings).get(set_name)
+        if parts is None:
+            raise ScoreError(f"{self.target} has no non-member set {set_name!r}")
+        most = task.most.get(self.target, ())
+        on_members, on_nonmembers = self._sides(attack, set_name)
+        members = Role(((self.target,),), task.member_split, most)
+        nonmembers, calibration = (Role(parts, split, most) for split in (task.nonmember_split, task.calibration_split))
+        others = on_nonmembers
+        return self.gather(on_members, members), self.gather(others, nonmembers), self.gather(others, calibration)
+
     def rows(self) -> Iterator[Row]:
         sets = self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings)
-        # under the others, the target's images are mirrored: they are a set of these rows
-        asked = [name for name in self.parts if not self.task.mirrored or name in self.task.attacks]
-        for attack in sorted(asked, key=lambda name: (name != CLEAN, name)):
+        for attack in self.attacks:
             for set_name, parts in sets.items():
                 yield from self._set_rows(attack, set_name, parts)
 

@@ -30,6 +30,15 @@ def write_index(index: pd.DataFrame, path: Path) -> None:
     write_atomically(path, lambda file: pq.write_table(table, file, compression="zstd", compression_level=19))
 
 
+def read_index(path: Path) -> pd.DataFrame:
+    """The images of an index file. Raises UserError when it cannot be read."""
+    try:
+        found: pd.DataFrame = pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"cannot read {path} ({str(error).splitlines()[0]})") from None
+    return found
+
+
 def write_scores(scores: pd.DataFrame, index: pd.DataFrame, path: Path) -> None:
     """Store `scores` as `iarbench.results.scores.load_scores` returns them, in the order of the index's ids.
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from iarbench.errors import UserError
 from iarbench.files import copy_atomically, sha256_file
 from iarbench.harness.choose import Choice, choose_all
@@ -16,7 +14,7 @@ from iarbench.results.kinds import KINDS
 from iarbench.submit.board import Board, Source, Submission, about, rows_digest
 from iarbench.submit.check_run import Checked, check_run
 from iarbench.submit.keep import kept
-from iarbench.submit.score_file import read_scores, write_index, write_scores
+from iarbench.submit.score_file import read_index, read_scores, write_index, write_scores
 
 MEASURED = ("psnr", "ssim")
 """Stored as float32, so that rows from the score file may differ from the run's in the eighth digit."""
@@ -68,7 +66,7 @@ def _stage(checked: Checked, name: str, staged: Path, sources: dict[str, Source]
     draft, task, kind = Board(staged), checked.task, KINDS[checked.task.spec.kind]
     index_file, scores_file = staged / "index.parquet", draft.scores_file(name)
     write_index(checked.index, index_file)
-    index = pq.read_table(index_file).to_pandas()
+    index = read_index(index_file)
     write_scores(checked.scores, index, scores_file)
     rows = kind.compute(read_scores(scores_file, index), index, task)
     _check_same(rows, checked.rows)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from iarbench import content
 from iarbench.errors import UserError
@@ -19,7 +18,7 @@ from iarbench.results.scores import load_index, load_scores
 from iarbench.submit.board import Board, Submission, about, rows_digest
 from iarbench.submit.check_run import check_files, check_task
 from iarbench.submit.keep import kept
-from iarbench.submit.score_file import read_scores
+from iarbench.submit.score_file import read_index, read_scores
 from iarbench.task import Task
 
 
@@ -45,7 +44,7 @@ def verify_submission(board: Board, name: str) -> Iterator[str]:
     if changed and not (index_file.is_file() and scores_file.is_file()):
         return
     try:
-        index = pq.read_table(index_file).to_pandas()
+        index = read_index(index_file)
         scores = read_scores(scores_file, index)
         stored = board.rows_of(submission)
         yield from _rows(submission, scores, index, stored, board.rows_file(submission.task.name))
