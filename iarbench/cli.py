@@ -23,6 +23,7 @@ COMMANDS = (
     "board",
     "submit",
     "verify",
+    "new",
     "trace",
     "gallery",
     "ls",

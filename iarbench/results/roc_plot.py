@@ -44,9 +44,9 @@ def plot_roc(cells: Sequence[Cell], path: Path, *, attack: str = CLEAN, nonmembe
                 known = ~np.isnan(found.low)
                 start = float(found.at[known][0]) if known.any() else 1.0
                 panel.fill_between(found.at[known], found.low[known], found.high[known], color=colour, alpha=0.18, lw=0)
-                few = found.fpr <= start
-                panel.step(found.fpr[few], found.tpr[few], where="post", color=colour, lw=1, linestyle="--")
-                panel.step(found.fpr[~few], found.tpr[~few], where="post", color=colour, lw=1.5, label=_label(cell))
+                many = found.fpr >= start
+                panel.step(found.fpr, found.tpr, where="post", color=colour, lw=1, linestyle="--")
+                panel.step(found.fpr[many], found.tpr[many], where="post", color=colour, lw=1.5, label=_label(cell))
             panel.set_title(target)
             panel.set(xscale="log", xlim=(1e-3, 1), ylim=(0, 1.02))
             panel.grid(color="#dddddd", linewidth=0.6)
