@@ -437,7 +437,7 @@ def test_limit_and_prefix_work_everywhere(tmp_path: Path) -> None:
 def test_an_option_that_says_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="the source 'folder' takes no --label-column; it takes no options of its own"):
         opened(BUGS / "import_flags" / "folder", label_column="x")
-    with pytest.raises(UserError, match="the source 'coco' takes no --config; it takes --hub-split, --revision"):
+    with pytest.raises(UserError, match="'coco' takes no --config; it takes --caption-seed, --hub-split, --revision"):
         opened("coco", config="x")
 
 
