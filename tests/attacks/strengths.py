@@ -33,9 +33,9 @@ MONOTONE: dict[str, list[str]] = {
     "text": ["text0.05", "text0.1", "text0.2"],
     "social": ["social95", "social75", "social40", "social10"],
     "regenerate": [f"regenerate:model=rar-mini,rounds={rounds}" for rounds in (1, 4)],
-    "tokens": [f"tokens:share={share},model=rar-mini" for share in (0.01, 0.2, 1)],
+    "tokens": [f"tokens:share={share},model=rar-mini" for share in (0.01, 1)],
     "bits": [f"tokens:share={share},model=infinity-mini" for share in (0.01, 0.1, 0.3)],
-    "tokens of several scales": [f"tokens:share={share},model=var-mini" for share in (0.01, 0.2, 1)],
+    "tokens of several scales": [f"tokens:share={share},model=var-mini" for share in (0.01, 1)],
 }
 """Weak to strong."""
 

@@ -123,6 +123,7 @@ def test_a_run_with_align(toy_family: Toys, tmp_path: Path, capsys: pytest.Captu
     assert "--align needs detectors by name" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_users_detector_is_aligned_too(toy_family: Toys, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from iarbench.detector import Detector, mse\n"
