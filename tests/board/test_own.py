@@ -19,27 +19,30 @@ def predict(image):
 """
 
 
-def test_a_run_of_ones_own_is_on_the_board(toys: Toys, tmp_path: Path) -> None:
-    file = tmp_path / "smooth.py"
-    file.write_text(MINE)
-    words = ("--detector", f"quantloss,{file}", "--attack", "none", "--out", tmp_path / "run")
-    assert toys.iarbench("run", "--task", toys.task, *words).returncode == 0
-    built = toys.iarbench("board", "build", "--out", tmp_path / "site", "--run", tmp_path / "run", "--own")
+@pytest.fixture(scope="module")
+def run(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of smooth.py, which lies beside it, and of quantloss."""
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "smooth.py").write_text(MINE)
+    words = ("--detector", f"quantloss,{folder / 'smooth.py'}", "--attack", "none", "--limit", "20")
+    assert toys.iarbench("run", "--task", toys.task, *words, "--out", folder / "run").returncode == 0
+    return folder / "run"
+
+
+def test_a_run_of_ones_own_is_on_the_board(toys: Toys, run: Path, tmp_path: Path) -> None:
+    built = toys.iarbench("board", "build", "--out", tmp_path / "site", "--run", run, "--own")
     assert built.stdout == f"{tmp_path / 'site' / 'index.html'}\n"
     assert built.stderr.splitlines()[-1].strip() == "heavy modules:"  # no torch
-    tables = Tables((tmp_path / "site" / "index.html").read_text(encoding="utf-8")).found
-    names = {line[1] for line in tables["ranking"][1:]}
+    text = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    names = {line[1] for line in Tables(text).found["ranking"][1:]}
     assert names == {"quantloss original yours", "quantloss inverse yours", "smooth yours"}
+    assert "20 images of each of 2 targets at most" in text
     page = (tmp_path / "site" / "detectors" / "smooth.html").read_text(encoding="utf-8")
-    assert str(file) in page  # its command
+    assert str(run.with_name("smooth.py")) in page  # its command
 
 
-def test_a_board_of_ones_own_knows_its_submissions(toys: Toys, tmp_path: Path) -> None:
-    file = tmp_path / "smooth.py"
-    file.write_text(MINE)
-    run, board, site = tmp_path / "run", tmp_path / "board", tmp_path / "site"
-    words = ("--detector", file, "--attack", "none", "--limit", "20", "--out", run)
-    assert toys.iarbench("run", "--task", toys.task, *words).returncode == 0
+def test_a_board_of_ones_own_knows_its_submissions(toys: Toys, run: Path, tmp_path: Path) -> None:
+    board, site = tmp_path / "board", tmp_path / "site"
     submitted = toys.iarbench("submit", run, "--board", board, "--local")
     assert submitted.returncode == 0, submitted.stderr
     name = submitted.stdout.partition(":")[0]
