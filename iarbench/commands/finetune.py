@@ -10,6 +10,7 @@ from pathlib import Path
 
 from iarbench.commands import options
 from iarbench.commands.launch_options import add_launch, launch
+from iarbench.errors import UserError
 
 EXAMPLES = """  iarbench finetune --generator llamagen-mini --out encoders/
   iarbench finetune --generator llamagen-mini --augment --out encoders/
@@ -58,6 +59,8 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.models import variants
 
     engine, names = launch(args), options.names([args.generator])
+    if not names:
+        raise UserError("--generator is empty: give a name of `iarbench ls generators`")
     for name in names:
         variants.get(name)  # a name that nobody knows is said before the first one trains
     if engine is None:
