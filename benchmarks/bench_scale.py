@@ -103,11 +103,11 @@ def stage(name: str, folder: Path, images: int) -> None:
             order_of(plan, root, settings, "bench").write(parts_of(plan))
         else:
             assert not plan.missing(root)
-            seconds = time.monotonic() - began
-            run(plan, root, settings, None, "bench")  # for the next stage, which reads what a run has stored
-            began = time.monotonic() - seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    print(json.dumps({"seconds": round(time.monotonic() - began, 2), "peak_mib": round(peak)}))
+    told = {"seconds": round(time.monotonic() - began, 2), "peak_mib": round(peak)}
+    if name == "resume":
+        run(plan, root, settings, None, "bench")  # for the next stage, which reads what a run has stored
+    print(json.dumps(told))
 
 
 def make(folder: Path, images: int) -> dict[str, Any]:

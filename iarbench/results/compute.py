@@ -132,7 +132,7 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> It
     index = ImageIndex(images)
     index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
     ours = current(scores, images, task.name, task.targets)
-    for keys, frame in ours.groupby(list(CELL)):
+    for keys, frame in ours.groupby(list(CELL), observed=True):
         yield Cell(dict(zip(CELL, keys, strict=True)), frame, task, index)
 
 
@@ -146,7 +146,7 @@ class Cell:
         self.tells_siblings = bool(frame["tells_siblings"].all())
         self.pools = task.pools(self.target, tells_siblings=self.tells_siblings)
         self.name = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
-        self.parts = {str(attack): part for attack, part in frame.groupby("attack")}
+        self.parts = {str(attack): part for attack, part in frame.groupby("attack", observed=True)}
         self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
         self.gather, self.left = cache(self._gather), cache(self._left)
 

@@ -92,7 +92,7 @@ class Provenance(Kind):
         from iarbench.results.scores import load_scores, parts_by_cell
 
         cells = parts_by_cell(parts)
-        rows = [row for some in cells for row in self.compute(load_scores(root, some), images, task)]
+        rows = [row for some in cells for row in self.compute(load_scores(root, some, compact=True), images, task)]
         return sorted(rows, key=lambda row: tuple(getattr(row, name) for name in CELL))
 
     def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:

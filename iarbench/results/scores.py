@@ -56,13 +56,14 @@ ANEW = "delete it and repeat the `iarbench run` command, which writes it anew"
 INDEX_COLUMNS = ("image_id", "sha256", "source", "split", "group")
 
 
-def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
+def load_scores(run: Path, parts: Iterable[str] | None = None, *, compact: bool = False) -> pd.DataFrame:
     """All scores of the run, long: one row per image and score name, columns PART_COLUMNS + IDENTITY + FACTS + MEASURES
     (NaN where an image was not measured).
 
     `score` float64, higher = more likely made by the target; `seconds` float64 per image. The order is the files'.
-    `parts`: the files to read, relative to `run`; without it every file there is. Raises UserError when there are none
-    or one cannot be read.
+    `parts`: the files to read, relative to `run`; without it every file there is. `compact`: text that says whose
+    scores they are becomes categories, a byte a row in place of hundreds. Raises UserError when there are none or one
+    cannot be read.
     """
     if parts is None:
         every = (*(run / "scores").rglob("*.parquet"), *(run / QUALITY).rglob("*.parquet"))
@@ -77,7 +78,8 @@ def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
     lengths = [len(table) for table, _ in parts_read]
     columns = (*IDENTITY, *FACTS, SIZE)
     frame = frame.assign(**{key: _repeated([about[key] for _, about in parts_read], lengths) for key in columns})
-    return _with_measures(frame, measured).drop(columns=SIZE)
+    frame = _with_measures(frame, measured).drop(columns=SIZE)
+    return frame.astype({key: "category" for key in IDENTITY if frame[key].dtype == "str"}) if compact else frame
 
 
 def _repeated(values: Sequence[Any], lengths: Sequence[int]) -> Any:
