@@ -39,7 +39,7 @@ targets: [llamagen-mini, var-mini, var-mini-s, rar-mini, taming-mini, infinity-m
 images: {images}
 real: [imagenet-train, coco, flickr]
 attacks: [none, jpeg50]
-detectors: [quantloss, reconstruction]
+detectors: [quantloss]
 encoders: [inverse]
 fpr: [0.01]
 """
