@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from toys import Toys
 
 from iarbench.cli import main
@@ -135,3 +137,16 @@ def test_a_users_detector_is_aligned_too(toy_family: Toys, tmp_path: Path) -> No
     rows = rows_of(toy_family, tmp_path / "o", "--detector", f"{tmp_path}/mine.py:Mine", "--align", "phase")
     (area,) = (r.value for r in rows if (r.metric, r.nonmember_set, r.score_name) == ("auroc", "noise", "mine"))
     assert area == 1.0
+
+
+def test_trace_aligns_as_well(toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (cropped,) = (moved(images(1), 16, -1, -1) * 255).round().byte()
+    Image.fromarray(cropped.permute(1, 2, 0).numpy()).save(tmp_path / "cropped.png")
+    words = ["trace", str(tmp_path / "cropped.png"), "--task", str(toy_family.task), "--target", "toy-a", "--quiet"]
+    words += ["--alpha", "0.1", "--device", "cpu", "--json"]
+    answers = []
+    for more in ([], ["--align", "phase"]):
+        assert main([*words, *more]) == 0
+        answers.append(json.loads(capsys.readouterr().out.splitlines()[0])["decision"])
+    assert answers[0] != "toy-a"
+    assert answers[1] == "toy-a"
