@@ -103,6 +103,11 @@ def known_of_run(root: Path, task: Task, target: str, encoder: str, detector: Ch
     return _by_sets(joined, task, target, detector)
 
 
+def expected_known(plan: Plan) -> KnownScores:
+    """As `read_known`, before anything is computed: every score is 0, and only their numbers say something."""
+    return _by_sets(plan.index.assign(score=0.0), plan.task, plan.task.spec.targets[0], plan.jobs[0].cells[0].detector)
+
+
 def _by_sets(joined: pd.DataFrame, task: Task, target: str, detector: Choice) -> KnownScores:
     by_source = {str(source): rows.to_numpy() for source, rows in joined.groupby("source", sort=True)["score"]}
     tells = tells_siblings(detector.kind)

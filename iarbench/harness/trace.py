@@ -19,7 +19,7 @@ from iarbench.detector import Detector, fits, tells_siblings
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
 from iarbench.harness.choose import choose_all
-from iarbench.harness.known_scores import KnownScores, bare_cell, known_of_run, plan_known, read_known
+from iarbench.harness.known_scores import KnownScores, bare_cell, expected_known, known_of_run, plan_known, read_known
 from iarbench.harness.learn import learn
 from iarbench.harness.plan import Plan, Settings, together
 from iarbench.harness.reuse import take_parts
@@ -165,11 +165,11 @@ def make_tracer(
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
-    plans = calibrate(task, encoder, cache, settings, progress, members=members)
+    plans = calibrate(task, encoder, cache, settings, progress, members=members, alpha=alpha)
     cells = [plan.jobs[0].cells[0] for plan in plans]
     targets = load_targets((cell.target for cell in cells), settings)
     learnt = all_learnt(cells, cache, settings.device)
-    tracer = Tracer(
+    return Tracer(
         targets=tuple(target_of(cell, targets) for cell in cells),
         detectors={cell.variant.name: at_work(cell, targets, learnt) for cell in cells},
         known={plan.task.spec.targets[0]: read_known(plan, cache) for plan in plans},
@@ -177,12 +177,17 @@ def make_tracer(
         alpha=alpha,
         settings=settings,
     )
-    tracer.attribute({target.name: 0.0 for target in tracer.targets})  # too few images: say so once, before any file
-    return tracer
 
 
 def calibrate(
-    task: Task, encoder: str | None, cache: Path, settings: Settings, progress: TextIO | None, *, members: bool = False
+    task: Task,
+    encoder: str | None,
+    cache: Path,
+    settings: Settings,
+    progress: TextIO | None,
+    *,
+    members: bool = False,
+    alpha: float | None = None,
 ) -> list[Plan]:
     """See that `cache` has the scores of known images for every target; without torch where it, or the package, has.
 
@@ -193,6 +198,10 @@ def calibrate(
 
     images = ImageSet.open(images_path(task.spec.images))
     planned = [plan_known(task, target, encoder, images, settings, members) for target in task.spec.targets]
+    if alpha is not None:  # too few images for it: said before anything is scored
+        sets = {plan.task.spec.targets[0]: expected_known(plan).sets for plan in planned}
+        families = _families(task, planned[0].jobs[0].cells[0].detector.kind)
+        attribute(dict.fromkeys(sets, 0.0), sets, families=families, alpha=alpha)
     plans = [learn(plan, cache, settings) for plan in planned]
     for plan in plans:
         take_parts(plan, cache, calibration_path())

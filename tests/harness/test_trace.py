@@ -155,8 +155,9 @@ def test_calibration_scores_are_kept_for_the_next_time(
 
 
 def test_too_small_a_calibration_set_is_said_once(
-    toy_family: Toys, pictures: Path, capsys: pytest.CaptureFixture[str]
+    toy_family: Toys, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("iarbench.harness.execute.execute", lambda *_: pytest.fail("calibration images were scored"))
     assert main(["trace", "a.png", "b.png", "--task", str(toy_family.task), "--quiet", "--alpha", "0.01"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: alpha 0.01 over 2 targets needs 199 calibration images")
