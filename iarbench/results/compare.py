@@ -134,7 +134,7 @@ def _reason(sides: Iterable[tuple[Scores, Scores]], fpr: float) -> str | None:
         if tpr_interval(cuts_of(members), cuts_of(calibration), fpr)[0] is None:
             return (
                 f"the calibration images are too few to draw a threshold at FPR {100 * fpr:g}% anew: independent ones, "
-                "one a group, must be 299 at 1% or 59 at 5%"
+                "one a group, must be 368 at 1% or 72 at 5%"
             )
     return None
 

@@ -132,8 +132,8 @@ def _metric_name(metric: str, rate: float | None) -> str:
 
 
 AT_THRESHOLD = (
-    "* about the TPR at this very threshold: for one about the rate, an FPR of 1% takes 299 independent calibration "
-    "images (one a group), 5% takes 59."
+    "* about the TPR at this very threshold: for one about the rate, an FPR of 1% takes 368 independent calibration "
+    "images (one a group), 5% takes 72."
 )
 
 MORE = (

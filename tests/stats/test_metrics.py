@@ -100,11 +100,11 @@ def test_certain_detection_has_the_exact_interval() -> None:
 
 def test_tpr_interval_covers_what_other_images_and_calibrations_give() -> None:
     """The true TPR at the exact 1% threshold of N(2.5, 1) against N(0, 1) is 1 - Phi(2.3263 - 2.5) = 0.5689."""
-    estimates = [at_one_percent(*gaussians(seed, 2.5)).tpr for seed in range(400)]
+    estimates = [at_one_percent(*gaussians(seed, 2.5, 400)).tpr for seed in range(400)]
     covered = np.mean([e.low <= 0.5689 <= e.high for e in estimates if e])
     assert covered >= 0.94
     # the fixed-threshold interval, which is what a naive report gives, misses far more often
-    naive = np.mean([np.subtract(*clopper_pearson(e.value * 300, 300)[::-1]) for e in estimates if e])
+    naive = np.mean([np.subtract(*clopper_pearson(e.value * 400, 400)[::-1]) for e in estimates if e])
     assert np.mean([e.high - e.low for e in estimates if e]) > 1.3 * naive
 
 
@@ -122,7 +122,7 @@ def test_only_order_matters() -> None:
 
 def test_groups_widen_the_interval() -> None:
     members, nonmembers, calibration = gaussians(5, 2, 3000)
-    grouped = Scores.of(np.sort(calibration.scores), np.arange(3000) // 10)
+    grouped = Scores.of(np.sort(calibration.scores), np.arange(3000) // 8)
     wide, narrow = at_one_percent(members, nonmembers, grouped), at_one_percent(members, nonmembers, calibration)
     assert wide.threshold == narrow.threshold
     assert wide.tpr is not None

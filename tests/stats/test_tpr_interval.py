@@ -49,7 +49,7 @@ def test_a_threshold_that_does_not_matter_leaves_the_exact_interval() -> None:
     assert found == pytest.approx(clopper_pearson(97, 100))
 
 
-@pytest.mark.parametrize(("n", "has_lower_end"), [(298, False), (299, True)])
+@pytest.mark.parametrize(("n", "has_lower_end"), [(367, False), (368, True)])
 def test_too_few_nonmembers_give_no_lower_end(n: int, has_lower_end: bool) -> None:
     low, _ = interval(np.full(100, 50.0), np.arange(n) / n, 0.01)
     assert (low is not None) == has_lower_end
