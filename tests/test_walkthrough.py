@@ -16,6 +16,7 @@ from official_layouts import packaged, write_official_layouts
 from PIL import Image
 from shared_data import shared_file
 
+from iarbench.attack import parse
 from iarbench.attacks.suites import SUITES
 from iarbench.cli import parser
 from iarbench.images.image_set import ImageSet
@@ -93,7 +94,7 @@ def test_the_whole_page(pictures: Pictures, suite: str, tmp_path: Path) -> None:
     assert ImageSet.open(tmp_path / "sets/coco-again").fingerprint == test.fingerprint
 
     rows = read_rows(tmp_path / "runs/walk/results.jsonl")
-    assert {row.attack for row in rows} == set(SUITES[suite].attacks)
+    assert {row.attack for row in rows} == {parse(name).name for name in SUITES[suite].attacks}
     clean = {
         (row.target, row.nonmember_set): row.value
         for row in rows
