@@ -184,7 +184,8 @@ def test_two_settings_of_one_detector_stand_side_by_side(
     found = run(toy_family, tmp_path / "out", "--attack", "none", "--detector", f"{mine},{mine}:steps=6,on=true")
     assert len(found) == 2 * 2 * 2 * 125
     shown = capsys.readouterr().out
-    assert shown.splitlines()[0].split("  ")[2:] == ["mine TPR@5%", " mine on=true,steps=6 TPR@5%"]
+    heads = [head.strip() for head in shown.splitlines()[0].split("  ") if head]
+    assert heads[2:] == ["mine TPR@5%", "mine on=true,steps=6 TPR@5%"]
 
 
 def test_parameters_are_checked_and_written_one_way(tmp_path: Path) -> None:
