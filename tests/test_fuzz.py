@@ -43,6 +43,8 @@ BASES = {
     "submit": "submit folder --board o",
     "verify": "verify nope --board folder",
     "audit": "audit folder",
+    "compare": "compare folder folder",
+    "new": "new detector",
     "publish": "publish folder --repo a/b --dry-run",
     "images lock": "images lock folder --out o",
     "images pull": "images pull hf:a/b@c --out o",

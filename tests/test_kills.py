@@ -72,7 +72,7 @@ def test_a_killed_command_ends_as_an_undisturbed_one(name: str, toy_family: Toys
         return subprocess.Popen([sys.executable, "-m", "iarbench", *words], env=told, stdout=quiet, stderr=quiet)
 
     began = time.monotonic()
-    assert begin(tmp_path / "quiet" / "out").wait(300) == 0
+    assert begin(tmp_path / "quiet" / "out").wait(900) == 0
     lasted = time.monotonic() - began
     right = content(tmp_path / "quiet" / "out")
     assert right
@@ -86,7 +86,7 @@ def test_a_killed_command_ends_as_an_undisturbed_one(name: str, toy_family: Toys
             process.send_signal(signal.SIGKILL)
             process.wait(60)
         if not (name == "import" and out.exists()):  # a set that has its name is whole, and never written again
-            assert begin(out).wait(300) == 0
+            assert begin(out).wait(900) == 0
         assert content(out) == right
         assert not list(out.parent.rglob("*.tmp"))
         assert [path.name for path in out.parent.iterdir()] == ["out"]
