@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     (tmp_path / "file").write_text("")
     assert main(["run", "--task", str(toy_family.task), "--out", str(tmp_path / "file" / "o"), "--quiet"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {tmp_path / 'file'}")
+    assert line.startswith(f"error: --out {tmp_path / 'file' / 'o'}: cannot be written (")
     assert line.endswith("Not a directory")
 
 

@@ -34,11 +34,14 @@ def digest(name: str, batch: int = COUNT, threads: int = 1) -> str:
 alone = cache(digest)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "var-mini" else pytest.mark.long) for name in FAMILIES]
+)
 def test_neither_batch_nor_threads_change_an_image(name: str) -> None:
     assert digest(name, batch=1, threads=2) == alone(name)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() == "DEFAULT", reason="this processor has no second instruction set"
 )
