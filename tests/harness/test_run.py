@@ -287,7 +287,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert main(["run", "--task", str(toy_family.task), "--out", str(tmp_path / "file" / "o"), "--quiet"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: --out {tmp_path / 'file' / 'o'}: cannot be written (")
-    assert line.endswith("Not a directory")
+    assert line.endswith("Not a directory); choose another place")
 
 
 def test_a_missing_gpu_is_one_line(toy_family: Toys, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
