@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stored_board import of_demo, of_mini
 
 from iarbench.cli import main, parser
 from iarbench.models import variants
 from iarbench.results import tables
-from iarbench.results.rows import read_rows
 from iarbench.results.view import View
 
 ROOT = Path(__file__).parents[1]
@@ -38,8 +38,7 @@ def test_every_command_is_understood(command: str) -> None:
 
 def test_the_table_is_the_stored_result_of_the_command_above_it() -> None:
     table = README.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
-    rows = read_rows(ROOT / "leaderboard" / "rows" / "mini-demo.jsonl")
-    assert table == tables.markdown(rows).strip()
+    assert table == tables.markdown(of_demo()).strip()
     command = README.split("<!-- command -->")[1].split("```bash\n")[1].split("\n")[0]
     demo = (ROOT / "Makefile").read_text().split("\ndemo:")[1].split("\n")[1].strip()
     assert demo == f"$(BIN)/{command}"
@@ -53,8 +52,7 @@ def test_the_table_fits_a_glance() -> None:
 def test_the_long_table_is_the_stored_result() -> None:
     page = (ROOT / "docs" / "results.md").read_text()
     table = page.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
-    rows = read_rows(ROOT / "leaderboard" / "rows" / "mini.jsonl")
-    assert table == tables.markdown(rows, View(all_scores=True, all_encoders=True)).strip()
+    assert table == tables.markdown(of_mini(), View(all_scores=True, all_encoders=True)).strip()
 
 
 def test_the_detector_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

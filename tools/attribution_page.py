@@ -1,4 +1,4 @@
-"""Stores the results of an attribution run: its rows, its picture and the table of docs/attribution.md.
+"""Stores the picture of a submitted attribution run, and the table of its rows, in docs/attribution.md.
 
 python tools/attribution_page.py runs/attribution
 """
@@ -25,8 +25,7 @@ def table() -> str:
 
 
 def main(run: Path) -> None:
-    """Copy what the finished run left, and write its table into the page."""
-    shutil.copyfile(run / "results.jsonl", ROWS)
+    """Copy the picture of the submitted run, and write the table of the stored rows into the page."""
     shutil.copyfile(run / "results.png", PAGE.with_suffix(".png"))
     text = PAGE.read_text()
     before, after = text.split(BEGIN)[0], text.split(END)[1]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from stored_board import ROWS, of_demo
 
 from iarbench.cli import main
 from iarbench.results.rows import TOLERANCE, Row, read_rows
 
-STORED = Path(__file__).parents[2] / "leaderboard" / "rows" / "mini-demo.jsonl"
 TARGETS = ("rar-mini", "var-mini")
 
 
@@ -20,7 +20,7 @@ def names(row: Row) -> tuple[object, ...]:
 
 
 def test_every_stored_row_states_its_tolerance() -> None:
-    for path in STORED.parent.glob("mini*.jsonl"):
+    for path in ROWS.glob("mini*.jsonl"):
         assert {(row.metric, row.tolerance) for row in read_rows(path)} == set(TOLERANCE.items())
 
 
@@ -30,7 +30,7 @@ def test_rows_recompute_within_their_tolerance(tmp_path: Path) -> None:
     command = ["run", "--detector", "quantloss", "--encoder", "inverse", "--attack", "none", "--out", out, "--quiet"]
     assert main([*command, *(word for target in TARGETS for word in ("--target", target))]) == 0
     again = {names(row): row for row in read_rows(tmp_path / "run" / "results.jsonl")}
-    stored = {names(row): row for row in read_rows(STORED) if row.target in TARGETS and row.attack == "none"}
+    stored = {names(row): row for row in of_demo() if row.target in TARGETS and row.attack == "none"}
     assert stored.keys() <= again.keys()
     assert len(stored) > 100
     for name, row in stored.items():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import run_folder
 from rich.console import Console
+from stored_board import of_mini
 
 from iarbench.cli import main
 from iarbench.results.compute import compute_rows
@@ -51,7 +52,7 @@ def several() -> list[Row]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("options", [{}, {"details": True}, {"all_sets": True, "all_scores": True}])
-@pytest.mark.parametrize("name", ["mini-demo", "mini-likelihood", "attribution-mini"])
+@pytest.mark.parametrize("name", ["mini", "mini-iterative", "attribution-mini"])
 def test_stored_results_fit_and_no_word_is_cut(name: str, options: dict[str, bool], width: int) -> None:
     kind = "attribution" if name.startswith("attribution") else "provenance"
     rows = stored(name, kind)
@@ -63,7 +64,7 @@ def test_stored_results_fit_and_no_word_is_cut(name: str, options: dict[str, boo
 
 
 def test_the_default_table_is_at_most_a_screen() -> None:
-    rows = read_rows(STORED / "mini.jsonl")
+    rows = of_mini()
     many = [
         row.model_copy(update={"attack": f"{row.attack}{number}" if row.attack != "none" else "none"})
         for number in range(5)
@@ -89,33 +90,33 @@ EXPECTED = {
 2 targets (110 images each) against real + other-generators
 (220 in 138 groups)
 
- target      attack  best              TPR@1%  encloss
- ──────────────────────────────────────────────────────
- alpha-mini  none    encloss  100.0 [97, 100]    100.0
-             jpeg50  encloss  100.0 [97, 100]    100.0
- beta-mini   none    encloss  100.0 [97, 100]    100.0
-             jpeg50  encloss  100.0 [97, 100]    100.0
+ target      attack  best               TPR@1%  encloss
+ ───────────────────────────────────────────────────────
+ alpha-mini  none    encloss  100.0 [97, 100]*    100.0
+             jpeg50  encloss  100.0 [97, 100]*    100.0
+ beta-mini   none    encloss  100.0 [97, 100]*    100.0
+             jpeg50  encloss  100.0 [97, 100]*    100.0
 """,
     80: """\
 2 targets (110 images each) against real + other-generators (220 in 138 groups)
 
- target      attack          encloss      quantloss  reconstruction
- ───────────────────────────────────────────────────────────────────
- alpha-mini  none    100.0 [97, 100]  21.8 [15, 47]     6.4 [3, 17]
-             jpeg50  100.0 [97, 100]    4.5 [1, 41]     0.9 [0, 13]
- beta-mini   none    100.0 [97, 100]  31.8 [23, 55]     7.3 [3, 20]
-             jpeg50  100.0 [97, 100]  33.6 [25, 45]     7.3 [3, 14]
+ target      attack           encloss       quantloss  reconstruction
+ ─────────────────────────────────────────────────────────────────────
+ alpha-mini  none    100.0 [97, 100]*  21.8 [15, 31]*    6.4 [3, 13]*
+             jpeg50  100.0 [97, 100]*    4.5 [1, 10]*     0.9 [0, 5]*
+ beta-mini   none    100.0 [97, 100]*  31.8 [23, 41]*    7.3 [3, 14]*
+             jpeg50  100.0 [97, 100]*  33.6 [25, 43]*    7.3 [3, 14]*
 
 """,
     120: """\
 2 targets (110 images each) against real + other-generators (220 in 138 groups)
 
- target      attack          encloss      quantloss  reconstruction
- ───────────────────────────────────────────────────────────────────
- alpha-mini  none    100.0 [97, 100]  21.8 [15, 47]     6.4 [3, 17]
-             jpeg50  100.0 [97, 100]    4.5 [1, 41]     0.9 [0, 13]
- beta-mini   none    100.0 [97, 100]  31.8 [23, 55]     7.3 [3, 20]
-             jpeg50  100.0 [97, 100]  33.6 [25, 45]     7.3 [3, 14]
+ target      attack           encloss       quantloss  reconstruction
+ ─────────────────────────────────────────────────────────────────────
+ alpha-mini  none    100.0 [97, 100]*  21.8 [15, 31]*    6.4 [3, 13]*
+             jpeg50  100.0 [97, 100]*    4.5 [1, 10]*     0.9 [0, 5]*
+ beta-mini   none    100.0 [97, 100]*  31.8 [23, 41]*    7.3 [3, 14]*
+             jpeg50  100.0 [97, 100]*  33.6 [25, 43]*    7.3 [3, 14]*
 
 """,
 }

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from shared_data import shared_file
+from stored_board import of_mini
 
 from iarbench.images.image_set import ImageSet
-from iarbench.results.rows import read_rows
 from tools import real_images, real_images_table
 
 ROOT = Path(__file__).parents[2]
@@ -24,11 +24,7 @@ def test_the_page_shows_the_stored_numbers() -> None:
 
 
 def test_one_line_for_each_target_detector_and_attack() -> None:
-    rows = [
-        row.model_copy(update={"nonmember_set": "coco"})
-        for row in read_rows(ROOT / "leaderboard/rows/mini.jsonl")
-        if row.nonmember_set == "flickr"
-    ]
+    rows = [row.model_copy(update={"nonmember_set": "coco"}) for row in of_mini() if row.nonmember_set == "flickr"]
     lines = real_images_table.numbers(rows)
     assert len(lines) == len({(row.target, row.detector, row.attack) for row in rows})
     first = lines[0]

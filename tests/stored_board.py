@@ -1,0 +1,26 @@
+"""Rows of the stored board, by what was run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iarbench.results.rows import Row, read_rows
+
+ROWS = Path(__file__).parents[1] / "leaderboard" / "rows"
+FOUR = ("quantloss", "encloss", "combined", "reconstruction")
+
+
+def of_mini(
+    detectors: tuple[str, ...] = FOUR, encoder: str = "inverse", attacks: tuple[str, ...] | None = None
+) -> list[Row]:
+    """Those of the task mini by these detectors with one encoder, on all its images."""
+    return [
+        row
+        for row in read_rows(ROWS / "mini.jsonl")
+        if row.detector in detectors and row.encoder == encoder and (attacks is None or row.attack in attacks)
+    ]
+
+
+def of_demo() -> list[Row]:
+    """What `make demo` computes."""
+    return of_mini(("quantloss",), attacks=("none", "jpeg50"))
