@@ -55,6 +55,8 @@ def test_a_command_works_as_written(line: str, folder: Path, monkeypatch: pytest
     assert words.pop(0) == "iarbench"
     if words[0] == "run" and "--members" not in words:
         words += ["--limit", "10", "--quiet"]
+    if words[0] == "train":
+        words += ["--batch-size", "4"]
     assert main(words) == 0
     if words[0] == "run":
         rows = read_rows(Path(words[words.index("--out") + 1]) / "results.jsonl")

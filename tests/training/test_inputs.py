@@ -85,6 +85,7 @@ def test_classes_are_chosen_by_name_in_the_order_asked_for() -> None:
 
 def train(what: str, images: Path, out: Path, *more: str) -> int:
     words = ["train", what, "--name", "m", "--images", str(images), "--out", str(out), "--steps", "1", "--threads", "1"]
+    words += ["--batch-size", "4"]
     own = ["--like", "var-mini", "--adversarial-steps", "0"] if what == "tokenizer" else []
     return main([*words, *own, *more])
 

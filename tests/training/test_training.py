@@ -198,7 +198,7 @@ def parquet(tmp_path: Path) -> Path:
 
 def test_a_trained_folder_is_a_generator(parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "mine"
-    common = ["--name", "mine", "--images", str(parquet), "--out", str(out), "--threads", "1"]
+    common = ["--name", "mine", "--images", str(parquet), "--out", str(out), "--threads", "1", "--batch-size", "4"]
     assert main(["train", "tokenizer", *common, "--like", "var-mini", "--steps", "3", "--adversarial-steps", "2"]) == 0
     assert main(["train", "transformer", *common, "--steps", "2"]) == 0
     monkeypatch.setenv("IARBENCH_GENERATORS", str(out))
@@ -247,7 +247,18 @@ def test_a_smaller_decoder_makes_a_generator_with_the_same_transformer(
     parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "small"
-    args = ["train", "decoder", "--like", "llamagen-mini", "--name", "small", "--images", str(parquet)]
+    args = [
+        "train",
+        "decoder",
+        "--like",
+        "llamagen-mini",
+        "--name",
+        "small",
+        "--images",
+        str(parquet),
+        "--batch-size",
+        "4",
+    ]
     args += ["--out", str(out), "--steps", "2", "--adversarial-steps", "1", "--threads", "1"]
     assert main([*args, "--decoder", "{ch: 8, ch_mult: [1, 1, 2, 2], num_res_blocks: 0, norm_groups: 4}"]) == 0
     monkeypatch.setenv("IARBENCH_GENERATORS", str(out))
