@@ -68,7 +68,7 @@ class Toys:
     def iarbench(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
         """Run to the end."""
         with self.popen(*args) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=300)
             return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
