@@ -47,7 +47,7 @@ On a GPU give fewer minutes and larger batches (`--batch-size 128`). Re-run the 
 PICTURES=tiny_imagenet_train.parquet  # with the columns image and label, 0 to 199
 LABELS={labels}
 CLASSES='{classes}'
-export IARBENCH_GENERATORS=zoo  # where the new generators are found
+mkdir -p zoo; export IARBENCH_GENERATORS=zoo  # where the new generators are found
 ```
 
 """

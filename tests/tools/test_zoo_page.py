@@ -53,6 +53,8 @@ def test_the_commands_of_a_generator_make_it_anew(
 ) -> None:
     block = re.search(rf"```bash\n(iarbench train tokenizer --like {family}-mini .*?)```", PAGE, re.DOTALL)
     assert block
+    assert "\nmkdir -p zoo; export IARBENCH_GENERATORS=zoo " in PAGE
+    (tmp_path / "zoo").mkdir()
     monkeypatch.setenv("IARBENCH_GENERATORS", str(tmp_path / "zoo"))
     values = {"$PICTURES": str(pictures), "$LABELS": setting("LABELS"), "$CLASSES": setting("CLASSES")}
     try:
