@@ -59,9 +59,9 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Trace every file; 1 when some could not be read."""
-    if args.out is not None:
-        from iarbench.commands import trace_table
+    from iarbench.commands import trace_table
 
+    if args.out is not None:
         return trace_table.execute(args)
     for name in ("calibration", "launch", "jobs", "slurm", "address"):
         if getattr(args, name) is not None:
@@ -71,13 +71,9 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench.images.picture_files import find_pictures
     from iarbench.models import variants
     from iarbench.progress import Progress
-    from iarbench.task import Task
 
     settings, stream = options.settings(args), None if args.quiet else sys.stderr
-    task = Task.load(args.task or "mini").narrowed(
-        targets=options.names(args.target), detectors=[args.detector], encoders=[args.encoder] if args.encoder else None
-    )
-    task = task.aligned(args.align)
+    task = trace_table.trace_task(args)
     for name in task.spec.targets:
         variants.get(name)
     require_writable(cache_dir(), "IARBENCH_CACHE")

@@ -84,7 +84,8 @@ def trace_task(args: argparse.Namespace) -> Task:
             )
         task = Task.restore(manifest.task)
     encoders = [args.encoder] if args.encoder else None
-    return task.narrowed(targets=options.names(args.target), detectors=[args.detector], encoders=encoders)
+    targets = options.names(args.target)
+    return task.narrowed(targets=targets, detectors=[args.detector], encoders=encoders).aligned(args.align)
 
 
 def _calibrate(args: argparse.Namespace, task: Task, settings: Settings) -> None:

@@ -103,6 +103,14 @@ def test_it_resumes_and_several_processes_write_the_same_table(
     pd.testing.assert_frame_equal(traced(shared), traced(whole), rtol=0, atol=0)
 
 
+def test_align_is_not_forgotten(
+    toy_family: Toys, run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["trace", str(pictures), "--calibration", str(run), *TRACE, "--align", "phase"]
+    assert main([*words, "--out", str(tmp_path / "x.parquet")]) == 2
+    assert "quantloss:align=phase" in capsys.readouterr().err  # the run has none of its scores
+
+
 def test_what_cannot_be_read_is_named_and_never_stops_it(
     toy_family: Toys, run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
