@@ -32,6 +32,7 @@ def execute(args: argparse.Namespace) -> int:
     """Look, tell, draw; 1 for damage or a leak."""
     from iarbench.audit.report import audit
 
+    options.require_new_file(args.page, "--page")
     found = audit(args.sets, quiet=args.json)
     if args.page is not None:
         from iarbench.audit.page import page

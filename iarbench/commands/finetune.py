@@ -56,6 +56,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Fine-tune one generator after the other, or where --launch says."""
+    from iarbench.files import require_writable
     from iarbench.models import variants
 
     engine, names = launch(args), options.names([args.generator])
@@ -63,33 +64,30 @@ def execute(args: argparse.Namespace) -> int:
         raise UserError("--generator is empty: give a name of `iarbench ls generators`")
     for name in names:
         variants.get(name)  # a name that nobody knows is said before the first one trains
+    options.check_device_here(args)
+    weights = options.weights_folder(args)
+    require_writable(args.out, "--out")
+    if args.tokens_of:
+        options.require_source(args.tokens_of)
     if engine is None:
         return max(finetune(argparse.Namespace(**{**vars(args), "generator": name})) for name in names)
     from iarbench.harness.launch.finetune_work import finetune_elsewhere
 
     words = ("augment", "count", "tokens_of", "epochs", "minutes", "batch_size", "lr", "restart", "device", "threads")
-    asked = {name: getattr(args, name) for name in words} | {"weights": args.weights and str(args.weights)}
+    asked = {name: getattr(args, name) for name in words} | {"weights": weights and str(weights)}
     finetune_elsewhere(asked, names, args.out, engine, shlex.join(["iarbench", *sys.argv[1:]]), sys.stderr)
     print(f"{args.out}: inverse encoders of {', '.join(names)}")
     return 0
 
 
 def finetune(args: argparse.Namespace) -> int:
-    """Make the training images of one generator (once), fine-tune, save."""
-    from iarbench.device import check_device, enough_memory, resolve_device
-    from iarbench.files import remove_leftovers, require_writable, write_atomically
-    from iarbench.models import variants
-
-    check_device(args.device)
-    weights, variant = options.weights_folder(args), variants.get(args.generator)
-    name = variant.stem
-    require_writable(args.out, "--out")
-    if args.tokens_of:
-        options.require_source(args.tokens_of)
-
+    """Make the training images of one generator (once), fine-tune, save; `execute` has seen that the options can be."""
     import torch
     from safetensors.torch import save
 
+    from iarbench.device import enough_memory, resolve_device
+    from iarbench.files import remove_leftovers, write_atomically
+    from iarbench.models import variants
     from iarbench.models.loading import load_tokenizer
     from iarbench.nn.memory import keep_freed_memory
     from iarbench.training.data import load_images
@@ -97,6 +95,7 @@ def finetune(args: argparse.Namespace) -> int:
     from iarbench.training.pairs import own_pairs, pairs_of_pictures
     from iarbench.training.recipe import make_recipe
 
+    variant, weights = variants.get(args.generator), options.weights_folder(args)  # another machine may not see it
     recipe = make_recipe(
         InverseRecipe,
         variant.finetune,
@@ -119,13 +118,13 @@ def finetune(args: argparse.Namespace) -> int:
         pairs = pairs_of_pictures(tokenizer, pictures.pixels)
     else:
         pairs = own_pairs(variant, args.count, args.out, device, weights)
-    part = "inverse-aug" if args.augment else "inverse"
-    state = args.out / "checkpoints" / f"{name}-{part}.pt"
+    name = f"{variant.stem}-{'inverse-aug' if args.augment else 'inverse'}"
+    state = args.out / "checkpoints" / f"{name}.pt"
     if args.restart:
         state.unlink(missing_ok=True)
     with enough_memory("for such batches; repeat with a smaller --batch-size"):
         losses = finetune_inverse(tokenizer, pairs.pixels, pairs.tokens, recipe, state)
-    file = args.out / f"{name}-{part}.safetensors"
+    file = args.out / f"{name}.safetensors"
     half = {k: v.cpu().half().contiguous() for k, v in inverse_state(tokenizer).items()}
     write_atomically(file, lambda opened: opened.write(save(half)))
     print(f"saved {file}: loss {losses[0]:.3g} -> {losses[-1]:.3g} in {time.monotonic() - began:.0f} s")

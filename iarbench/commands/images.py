@@ -239,6 +239,8 @@ def _join(args: argparse.Namespace) -> int:
 def _pull(args: argparse.Namespace) -> int:
     from iarbench.publishing.pull import pull
 
+    if args.out is not None:
+        options.require_new_set(args.out)
     pulled = pull(args.path, args.out, args.fingerprint)
     if not pulled.stated:
         options.say(f"note: {args.path} states no fingerprint; give the one you expect with --fingerprint")

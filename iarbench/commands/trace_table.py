@@ -30,6 +30,7 @@ def execute(args: argparse.Namespace) -> int:
     out, engine, settings = args.out, launch(args), options.settings(args)
     if out.exists():
         raise UserError(f"{out}: already exists; choose another file or delete it")
+    options.require_new_file(out, "--out")
     task = trace_task(args)
     _calibrate(args, task, settings)
     place, problems = hidden_place(out), list[str]()
@@ -90,9 +91,10 @@ def trace_task(args: argparse.Namespace) -> Task:
 
 def _calibrate(args: argparse.Namespace, task: Task, settings: Settings) -> None:
     """Find out here, once, what is known of other images: processes that go on elsewhere find it in the cache."""
-    from iarbench.files import cache_dir
+    from iarbench.files import cache_dir, require_writable
 
     if args.calibration is None:
         from iarbench.harness.trace import calibrate
 
+        require_writable(cache_dir(), "IARBENCH_CACHE")
         calibrate(task, args.encoder, cache_dir() / "trace", settings, None if args.quiet else sys.stderr)

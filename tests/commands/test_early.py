@@ -31,12 +31,15 @@ MISTAKES = {
     "trace file --target nobody": "unknown generator 'nobody'",
     "trace file --alpha 0": "--alpha: '0' is not a number between 0 and 1",
     "trace nope.png": "nope.png: cannot be read (No such file or directory)",
+    "trace file --out file/x.parquet": "--out file: cannot be written",
     "images import hub --out o": "hub: which repository? Write hub:owner/name",
     "images import folder --out o": "folder: which one? Write folder:PATH",
     "images import parquet: --out o": "parquet: which file or folder? Write parquet:PATH",
     "images import empty --out file": "file: already exists",
     "images import empty --out file/x": "--out file: cannot be written",
     "images join iarbench-mini iarbench-mini --out file/x": "--out file: cannot be written",
+    "images pull hf:nobody/none --out file/x": "--out file: cannot be written",
+    "audit iarbench-mini --page file/x.html": "--page file: cannot be written",
     "generate --generator nobody --count 1 --out o": "unknown generator 'nobody'",
     "generate --generator var-mini --count 1 --out file": "file: already exists",
     "generate --generator var-mini --count 1 --out o --grid x.xyz": "'x.xyz' does not end in one of .png, .jpg,",
@@ -54,6 +57,10 @@ MISTAKES = {
     "train decoder --name m --images empty --out o --decoder 3": "--decoder: '3' is not a mapping such as",
     "finetune --generator nobody --out o": "unknown generator 'nobody'",
     "finetune --generator var-mini --out o --tokens-of nope": "unknown image set or source 'nope'",
+    "finetune --generator var-mini --out file/x --launch local --jobs 1": "--out file/x: cannot be written",
+    "finetune --generator var-mini --out o --launch local --weights nope": "--weights nope: there is no such folder",
+    "finetune --generator var-mini --out o --launch local --tokens-of nope": "unknown image set or source 'nope'",
+    "finetune --generator var-mini --out o --launch local --device gpu": "--device gpu: unknown device",
     "gallery build iarbench-mini --out o --weights nope": "--weights nope: there is no such file",
     "gallery build iarbench-mini --out file/x": "--out file: cannot be written",
     "gallery evaluate iarbench-mini --k 0": "--k 0: give whole numbers from 1",
@@ -115,6 +122,7 @@ def test_variables_are_checked_as_well(tmp_path: Path) -> None:
     )
     for name in ("empty", "here", "there"):
         (tmp_path / name).rmdir()
-    ((status, _, err, torch),) = answers(["trace file"], tmp_path, IARBENCH_CACHE=str(tmp_path / "file"))
-    assert (status, torch) == (2, False)
-    assert err.startswith(f"error: IARBENCH_CACHE {tmp_path}/file: cannot be written (")
+    lines = ["trace file", "trace file --out table.parquet"]
+    for status, _, err, torch in answers(lines, tmp_path, IARBENCH_CACHE=str(tmp_path / "file")):
+        assert (status, torch) == (2, False)
+        assert err.startswith(f"error: IARBENCH_CACHE {tmp_path}/file: cannot be written (")
