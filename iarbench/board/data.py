@@ -155,8 +155,11 @@ def _left(line: Line) -> tuple[float | None, float | None]:
 
 def _psnr(group: Group) -> dict[str, float]:
     """Attack -> mean PSNR in dB over the lines that know it."""
-    known = [(line.attack, psnr) for line in group.lines if (psnr := _left(line)[0]) is not None]
-    return {attack: fmean(psnr for one, psnr in known if one == attack) for attack, _ in known}
+    known: dict[str, list[float]] = {}
+    for line in group.lines:
+        if (psnr := _left(line)[0]) is not None:
+            known.setdefault(line.attack, []).append(psnr)
+    return {attack: fmean(found) for attack, found in known.items()}
 
 
 def _quality(psnr: float | None, ssim: float | None) -> list[Cell]:

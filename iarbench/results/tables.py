@@ -85,13 +85,13 @@ def _grid(rows: Sequence[Row], view: View | None) -> tuple[list[list[str]], int]
     view = view or View()
     lines = lines_of(rows, view)
     rate, metric = chosen_fpr(rows, view.fpr), primary_metric(rows)
-    detectors = _detectors(lines)
+    detectors, quality = _detectors(lines), _quality_head(lines)
     if view.short and len(detectors) > 1:
         names = [f"{name} {_short_name(metric, rate)}" for name in detectors]
-        return [["target", "attack", *names, *_quality_head(lines)], *_side_by_side(lines, detectors, metric)], 2
+        return [["target", "attack", *names, *quality], *_side_by_side(lines, detectors, metric, quality)], 2
     front = ["target", "against"] if view.all_sets else ["target"]
-    body = [[line.target, *([line.nonmember_set] if view.all_sets else []), *_cells(line, lines)] for line in lines]
-    head = [*front, *_headers(rate, lines)]
+    body = [[line.target, *([line.nonmember_set] if view.all_sets else []), *_cells(line, quality)] for line in lines]
+    head = [*front, *_headers(rate, quality)]
     return [head, *body], len(front) + len(_headers(rate)) - NUMBERS
 
 
@@ -99,13 +99,13 @@ def _detectors(lines: Iterable[Line]) -> list[str]:
     return list(dict.fromkeys(line.detector for line in lines))
 
 
-def _side_by_side(lines: Sequence[Line], detectors: Sequence[str], metric: str) -> list[list[str]]:
+def _side_by_side(
+    lines: Sequence[Line], detectors: Sequence[str], metric: str, quality: Sequence[str]
+) -> list[list[str]]:
     """A row per target and attack; a cell per detector."""
     found = {(line.target, line.attack, line.detector): line.main(metric) for line in lines}
-    quality = {(line.target, line.attack): _quality(line, lines) for line in lines}
-    return [
-        [*key, *(with_interval(found.get((*key, name)), 0) for name in detectors), *quality[key]] for key in quality
-    ]
+    left = {(line.target, line.attack): _quality(line, quality) for line in lines}
+    return [[*key, *(with_interval(found.get((*key, name)), 0) for name in detectors), *left[key]] for key in left]
 
 
 def _quality_head(lines: Iterable[Line]) -> list[str]:
@@ -113,9 +113,9 @@ def _quality_head(lines: Iterable[Line]) -> list[str]:
     return [PSNR] if any(line.psnr is not None for line in lines) else []
 
 
-def _quality(line: Line, lines: Iterable[Line]) -> list[str]:
-    """The cell below `_quality_head`."""
-    return [DASH if line.psnr is None else f"{line.psnr:.1f}"] if _quality_head(lines) else []
+def _quality(line: Line, head: Sequence[str]) -> list[str]:
+    """The cell below `head`, which `_quality_head` gave for all lines."""
+    return [DASH if line.psnr is None else f"{line.psnr:.1f}"] if head else []
 
 
 def _short_name(metric: str, rate: float | None) -> str:
@@ -150,12 +150,12 @@ def _how_to_read(rate: float | None) -> list[str]:
     ]
 
 
-def _headers(rate: float | None, lines: Iterable[Line] = ()) -> list[str]:
+def _headers(rate: float | None, quality: Sequence[str] = ()) -> list[str]:
     tpr = f"{_short_name(TPR, rate)} matched"
-    return ["detector", "encoder", "attack", tpr, "transfer", "oracle", "FPR", "AUROC", "ms", *_quality_head(lines)]
+    return ["detector", "encoder", "attack", tpr, "transfer", "oracle", "FPR", "AUROC", "ms", *quality]
 
 
-def _cells(line: Line, lines: Iterable[Line]) -> list[str]:
+def _cells(line: Line, quality: Sequence[str]) -> list[str]:
     return [
         line.detector,
         line.encoder,
@@ -166,7 +166,7 @@ def _cells(line: Line, lines: Iterable[Line]) -> list[str]:
         _percent(line.matched.fpr_achieved if line.matched else None),
         DASH if line.auroc is None or line.auroc.value is None else f"{line.auroc.value:.3f}",
         f"{1000 * line.rows[0].seconds_per_image:.1f}",
-        *_quality(line, lines),
+        *_quality(line, quality),
     ]
 
 
@@ -178,7 +178,8 @@ def _by_detector(
     lines: Sequence[Line], detectors: Sequence[str], metric: str, rate: float | None
 ) -> list[RenderableType]:
     """A column with intervals per detector; without room for them, the best detector's number and the others' short."""
-    cells, more = _side_by_side(lines, detectors, metric), _quality_head(lines)
+    more = _quality_head(lines)
+    cells = _side_by_side(lines, detectors, metric, more)
     whole = Grid(["target", "attack", *detectors, *more], cells, 2, strong=2)
     body = []
     for row in cells:
@@ -194,15 +195,16 @@ def _by_detector(
 
 def _details(lines: Sequence[Line], rate: float | None, detectors: int) -> list[RenderableType]:
     """One table when there is one detector and set, else a table per target and set."""
-    headers, texts = _headers(rate, lines), len(_headers(rate)) - NUMBERS
+    quality = _quality_head(lines)
+    headers, texts = _headers(rate, quality), len(_headers(rate)) - NUMBERS
     if detectors == 1 and len({line.nonmember_set for line in lines}) == 1:
         title = f"{lines[0].detector}: {_title(lines)}"
-        rows = [[line.target, *_cells(line, lines)[1:]] for line in lines]
+        rows = [[line.target, *_cells(line, quality)[1:]] for line in lines]
         return _table(["target", *headers[1:]], rows, title, texts)
     tables: list[RenderableType] = []
     for _, block in groupby(lines, key=lambda line: (line.target, line.nonmember_set)):
         group = list(block)
-        tables += _table(headers, [_cells(line, lines) for line in group], _title(group), texts)
+        tables += _table(headers, [_cells(line, quality) for line in group], _title(group), texts)
     return tables
 
 
