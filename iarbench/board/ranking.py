@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from iarbench.board.provenance import Entry, Group, Line
@@ -49,13 +49,7 @@ def places(group: Group, attack: str, nonmember_set: str, rate: float | None) ->
     found = [_place(group, entry, attack, nonmember_set, rate) for entry in group.entries]
     there = [place for place in found if place.lines]
     means = [place.mean for place in there if place.mean is not None and _is_ranked(place)]
-    ranked = [
-        Place(
-            place.entry, place.lines, place.values, _rank(place.mean, means) if _is_ranked(place) else None,
-            place.mean, place.worst,
-        )
-        for place in there
-    ]  # fmt: skip
+    ranked = [replace(place, rank=_rank(place.mean, means)) if _is_ranked(place) else place for place in there]
     return sorted(ranked, key=lambda place: (place.rank is None, place.rank or 0, -(place.mean or 0), place.entry.key))
 
 

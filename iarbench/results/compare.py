@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TextIO
 
 import numpy as np
@@ -13,8 +13,8 @@ from iarbench.progress import Progress
 from iarbench.results.compute import Cell
 from iarbench.stats.attribution import holm
 from iarbench.stats.cuts import cuts_of
-from iarbench.stats.intervals import DRAWS, bootstrap, seed_of
-from iarbench.stats.paired import Comparison, compare_resampled, delong, resampled_tpr, same_images
+from iarbench.stats.intervals import DRAWS, seed_of
+from iarbench.stats.paired import Comparison, compare_resampled, delong, resampled_difference, same_images
 from iarbench.stats.thresholds import FloatArray, ScoreError, Scores, refusal, threshold
 from iarbench.stats.tpr_interval import tpr_interval
 
@@ -99,14 +99,10 @@ def compare_cells(
             spreads += [] if spread is None else [spread]
             bar.advance(1)
     adjusted = holm({str(n): pair.tpr.p_value for n, pair in enumerate(pairs) if pair.tpr})
-    found = tuple(_with(pair, adjusted.get(str(number))) for number, pair in enumerate(pairs))
+    found = tuple(replace(pair, p_adjusted=adjusted.get(str(number))) for number, pair in enumerate(pairs))
     values = [pair.tpr.difference.value for pair in pairs if pair.tpr]
     mean = compare_resampled(float(np.mean(values)), np.mean(spreads, axis=0)) if values else None
     return Verdict(fpr, nonmember_set, found, mean)
-
-
-def _with(pair: Pair, adjusted: float | None) -> Pair:
-    return Pair(pair.target, pair.attack, pair.a, pair.b, pair.tpr, pair.auroc, adjusted, pair.reason)
 
 
 def _pair(a: Cell, b: Cell, attack: str, fpr: float, nonmember_set: str, draws: int) -> tuple[Pair, FloatArray | None]:
@@ -121,7 +117,8 @@ def _pair(a: Cell, b: Cell, attack: str, fpr: float, nonmember_set: str, draws: 
     except ScoreError as error:
         return Pair(a.target, attack, reason=str(error)), None
     values = [members.mean(members.scores > threshold(calibration, fpr)) for members, calibration in sides]
-    spread = _resampled(sides, fpr, a.target, nonmember_set, draws)
+    streams = f"members/{a.target}", f"calibration/{nonmember_set}"  # by what they draw, so that attacks share them
+    spread = resampled_difference(sides[0], sides[1], fpr, seed=seed_of("compare", fpr), draws=draws, streams=streams)
     tpr = compare_resampled(values[0] - values[1], spread)
     return Pair(a.target, attack, values[0], values[1], tpr, area), spread
 
@@ -137,18 +134,3 @@ def _reason(sides: Iterable[tuple[Scores, Scores]], fpr: float) -> str | None:
                 "one a group, must be 368 at 1% or 72 at 5%"
             )
     return None
-
-
-def _resampled(
-    sides: Sequence[tuple[Scores, Scores]], fpr: float, target: str, nonmember_set: str, draws: int
-) -> FloatArray:
-    """A's TPR minus B's (draws,). Random streams are named by the images that they draw, so attacks share them."""
-    (members, calibration), _ = sides
-    names = f"members/{target}", f"calibration/{nonmember_set}"
-
-    def statistic(weights: dict[str, FloatArray]) -> FloatArray:
-        found = [resampled_tpr(m, weights[names[0]], c, weights[names[1]], fpr) for m, c in sides]
-        return (found[0] - found[1])[:, None]
-
-    samples = dict(zip(names, (members, calibration), strict=True))
-    return bootstrap(samples, statistic, seed_of("compare", fpr), draws)[:, 0]  # type: ignore[arg-type]

@@ -47,6 +47,28 @@ def resampled_tpr(
     return np.minimum(mass[np.arange(len(mass)), above[cut(tail, fpr)]], 1.0)
 
 
+def resampled_difference(
+    a: tuple[Scores, Scores],
+    b: tuple[Scores, Scores],
+    fpr: float,
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    streams: tuple[str, str] = ("members", "calibration"),
+) -> FloatArray:
+    """TPR of A minus that of B (draws,), each (members, calibration), in resamples that draw the same groups for both.
+
+    `streams`: names of the random streams that draw members and calibration images; where names and seed are the same,
+    so are the draws.
+    """
+
+    def statistic(weights: Mapping[str, FloatArray]) -> FloatArray:
+        found = [resampled_tpr(m, weights[streams[0]], c, weights[streams[1]], fpr) for m, c in (a, b)]
+        return (found[0] - found[1])[:, None]
+
+    return bootstrap(dict(zip(streams, a, strict=True)), statistic, seed, draws)[:, 0]
+
+
 def compare_resampled(value: float, draws: FloatArray) -> Comparison:
     """The comparison that a difference and its bootstrap draws (b,) make."""
     extreme = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
@@ -84,10 +106,4 @@ def compare_tpr(
     for one, other in zip(a, b, strict=True):
         same_images(one, other)
     value_a, value_b = (members.mean(members.scores > threshold(calibration, fpr)) for members, calibration in (a, b))
-
-    def statistic(weights: Mapping[str, FloatArray]) -> FloatArray:
-        both = [resampled_tpr(m, weights["members"], c, weights["calibration"], fpr) for m, c in (a, b)]
-        return (both[0] - both[1])[:, None]
-
-    resampled = bootstrap({"members": a[0], "calibration": a[1]}, statistic, seed, draws)
-    return compare_resampled(value_a - value_b, resampled[:, 0])
+    return compare_resampled(value_a - value_b, resampled_difference(a, b, fpr, seed=seed, draws=draws))
