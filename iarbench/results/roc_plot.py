@@ -13,7 +13,7 @@ from iarbench.errors import UserError
 from iarbench.results.compute import Cell
 from iarbench.results.plots import COLOURS, STYLE, save
 from iarbench.results.rows import CLEAN, POOLED
-from iarbench.results.view import BEST_FIRST
+from iarbench.results.view import encoder_order
 from iarbench.stats.roc_band import roc_band
 from iarbench.stats.thresholds import ScoreError
 
@@ -68,9 +68,12 @@ def _label(cell: Cell) -> str:
 def _best(cells: Sequence[Cell]) -> list[Cell]:
     """Of each detector and target the cell with the encoder that is known to work best."""
     found: dict[tuple[str, str], Cell] = {}
-    order = {name: place for place, name in enumerate(BEST_FIRST)}
     for cell in cells:
         other = found.setdefault((cell.target, _label(cell)), cell)
-        if order.get(str(cell.identity["encoder"]), 9) < order.get(str(other.identity["encoder"]), 9):
+        if _order(cell) < _order(other):
             found[cell.target, _label(cell)] = cell
     return list(found.values())
+
+
+def _order(cell: Cell) -> int:
+    return encoder_order(str(cell.identity["encoder"]))

@@ -11,7 +11,7 @@ from iarbench.registry import did_you_mean
 from iarbench.results import seal
 from iarbench.results.compute import Cell, cells_of
 from iarbench.results.scores import load_index, load_scores
-from iarbench.results.view import BEST_FIRST
+from iarbench.results.view import encoder_order
 from iarbench.submit.board import Board
 from iarbench.submit.check_run import check_files
 from iarbench.submit.score_file import read_index, read_scores
@@ -42,7 +42,7 @@ def side(text: str, board: Board, encoder: str | None = None) -> tuple[str, list
     if scores.empty:
         raise UserError(f"{where}: {detector} has no score {score!r}")
     encoders = list(dict.fromkeys(scores["encoder"]))
-    chosen = encoder or min(encoders, key=lambda name: (*BEST_FIRST, name).index(name))
+    chosen = encoder or min(encoders, key=encoder_order)
     if chosen not in encoders:
         raise UserError(f"{where}: {detector} was not run with the encoder {chosen!r}, but with {', '.join(encoders)}")
     cells = list(cells_of(scores[scores["encoder"] == chosen], index, task.result_task()))

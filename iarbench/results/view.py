@@ -117,6 +117,11 @@ def encoder_label(row: Row) -> str:
     return row.encoder if row.precision == PRECISIONS[0] else f"{row.encoder} {row.precision}"
 
 
+def encoder_order(encoder: str) -> int:
+    """Sort key of encoders, the one that is known to work best first; those that nothing is known of are equal."""
+    return (*BEST_FIRST, encoder).index(encoder)
+
+
 def _made_by(row: Row) -> tuple[str, str]:
     return row.detector, row.parameters
 
@@ -128,7 +133,7 @@ def chosen(rows: Sequence[Row], view: View) -> list[Row]:
     encoders: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         encoders.setdefault((row.target, *_made_by(row), row.precision), []).append(row.encoder)
-    best = {key: min(names, key=lambda name: (*BEST_FIRST, name).index(name)) for key, names in encoders.items()}
+    best = {key: min(names, key=encoder_order) for key, names in encoders.items()}
 
     def wanted(row: Row) -> bool:
         return (

@@ -21,7 +21,7 @@ from iarbench.results.attribution.rows import (
 )
 from iarbench.results.attribution.settings import LEVELS
 from iarbench.results.rows import CLEAN
-from iarbench.results.view import BEST_FIRST, View, detector_label, encoder_label
+from iarbench.results.view import View, detector_label, encoder_label, encoder_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _chosen(rows: Sequence[AttributionRow], view: View) -> list[AttributionRow]:
     encoders: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         encoders.setdefault(_made_by(row), []).append(row.encoder)
-    best = {key: min(names, key=lambda name: (*BEST_FIRST, name).index(name)) for key, names in encoders.items()}
+    best = {key: min(names, key=encoder_order) for key, names in encoders.items()}
     return [
         row
         for row in rows
