@@ -177,16 +177,19 @@ class Cell:
         Raises:
             ScoreError: there are none, or one is not finite.
         """
-        task = self.task
-        parts = task.nonmember_sets(self.target, tells_siblings=self.tells_siblings).get(set_name)
+        parts = self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings).get(set_name)
         if parts is None:
             raise ScoreError(f"{self.target} has no non-member set {set_name!r}")
-        most = task.most.get(self.target, ())
-        on_members, on_nonmembers = self._sides(attack, set_name)
-        members = Role(((self.target,),), task.member_split, most)
-        nonmembers, calibration = (Role(parts, split, most) for split in (task.nonmember_split, task.calibration_split))
-        others = on_nonmembers
+        members, nonmembers, calibration = self._roles(parts)
+        on_members, others = self._sides(attack, set_name)
         return self.gather(on_members, members), self.gather(others, nonmembers), self.gather(others, calibration)
+
+    def _roles(self, parts: tuple[Sources, ...]) -> tuple[Role, Role, Role]:
+        """Members, and test and calibration non-members of a set that consists of these parts."""
+        task = self.task
+        most = task.most.get(self.target, ())
+        members = Role(((self.target,),), task.member_split, most)
+        return members, Role(parts, task.nonmember_split, most), Role(parts, task.calibration_split, most)
 
     def rows(self) -> Iterator[Row]:
         sets = self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings)
@@ -196,9 +199,7 @@ class Cell:
 
     def _set_rows(self, attack: str, set_name: str, parts: tuple[Sources, ...]) -> Iterator[Row]:
         task = self.task
-        most = task.most.get(self.target, ())
-        members = Role(((self.target,),), task.member_split, most)
-        nonmembers, calibration = (Role(parts, split, most) for split in (task.nonmember_split, task.calibration_split))
+        members, nonmembers, calibration = self._roles(parts)
         base = self._base(attack) | {
             "nonmember_set": set_name,
             "pools": self.pools if set_name == POOLED else (set_name,),
