@@ -11,13 +11,11 @@ from iarbench.errors import UserError
 from iarbench.files import copy_atomically, sha256_file
 from iarbench.harness.choose import Choice, choose_all
 from iarbench.results.kinds import KINDS
+from iarbench.results.scores import MEASURES
 from iarbench.submit.board import Board, Source, Submission, about, rows_digest
 from iarbench.submit.check_run import Checked, check_run
 from iarbench.submit.keep import kept
 from iarbench.submit.score_file import read_index, read_scores, write_index, write_scores
-
-MEASURED = ("psnr", "ssim")
-"""Stored as float32, so that rows from the score file may differ from the run's in the eighth digit."""
 
 
 def submit(
@@ -109,7 +107,8 @@ def _check_same(rows: Sequence[Any], stored: Sequence[Any]) -> None:
             before = getattr(old, field)
             if field == "seconds_per_image" or value == before:
                 continue
-            if field in MEASURED and value and before and abs(value - before) < 1e-6 * abs(before):
+            # Stored as float32, so that rows from the score file may differ from the run's in the eighth digit.
+            if field in MEASURES and value and before and abs(value - before) < 1e-6 * abs(before):
                 continue
             raise UserError(
                 f"results.jsonl: {about(row)}: {field} is {before}, its scores give {value}; repeat the run"
