@@ -103,6 +103,15 @@ def parts_by_cell(parts: Iterable[str]) -> list[list[str]]:
     return [found + measured for found in cells.values()]
 
 
+def about_part(schema: pa.Schema) -> dict[str, Any]:
+    """What a part says about itself; nothing where that cannot be read."""
+    try:
+        about: dict[str, Any] = json.loads((schema.metadata or {}).get(b"iarbench", b"{}"))
+    except ValueError:
+        return {}
+    return about
+
+
 def _with_measures(scores: pd.DataFrame, measured: Sequence[tuple[pa.Table, dict[str, Any]]]) -> pd.DataFrame:
     if not measured:
         return scores.assign(**dict.fromkeys(MEASURES, np.nan))
@@ -119,10 +128,7 @@ def _with_measures(scores: pd.DataFrame, measured: Sequence[tuple[pa.Table, dict
 
 def _read_measures(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     table = _read_table(path)
-    try:
-        about = json.loads((table.schema.metadata or {}).get(b"iarbench", b"{}"))
-    except ValueError:
-        about = {}
+    about = about_part(table.schema)
     if missing := [key for key in MEASURED_BY[2:] if key not in about] + _lacking(table, PART_COLUMNS):
         raise UserError(f"{path} does not say what an attack did to images: it lacks {', '.join(missing)}; {ANEW}")
     return table.select(["image_id", "sha256", "score_name", "score"]).replace_schema_metadata(None), about
@@ -144,10 +150,7 @@ def current(scores: pd.DataFrame, images: pd.DataFrame, task: str, targets: Sequ
 
 def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     table = _read_table(path)
-    try:
-        about = json.loads((table.schema.metadata or {}).get(b"iarbench", b"{}"))
-    except ValueError:
-        about = {}
+    about = about_part(table.schema)
     if missing := [key for key in IDENTITY if about.get(key) is None] + _lacking(table, PART_COLUMNS):
         raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; {ANEW}")
     names = pc.unique(table.column("score_name")).to_pylist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -20,7 +19,7 @@ from iarbench.harness.manifest import Manifest
 from iarbench.results import seal
 from iarbench.results.kinds import KINDS
 from iarbench.results.rows import read_rows
-from iarbench.results.scores import load_index, load_scores
+from iarbench.results.scores import about_part, load_index, load_scores
 from iarbench.specs import TaskRecord
 from iarbench.task import Task
 
@@ -116,7 +115,7 @@ def _check_complete(root: Path, scores: pd.DataFrame, task: Task) -> None:
 def _codes(root: Path, parts: Iterable[str]) -> dict[str, str]:
     codes: dict[str, str] = {}
     for part in parts:
-        about = json.loads((pq.read_schema(root / part).metadata or {}).get(b"iarbench", b"{}"))
+        about = about_part(pq.read_schema(root / part))
         if "detector_code" in about:
             codes[about["detector"]] = about["detector_code"]
     return codes
