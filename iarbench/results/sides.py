@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.errors import UserError
-from iarbench.harness import manifest as manifests
 from iarbench.registry import did_you_mean
 from iarbench.results import seal
 from iarbench.results.compute import Cell, cells_of
 from iarbench.results.scores import load_index, load_scores
 from iarbench.results.view import encoder_order
 from iarbench.submit.board import Board
-from iarbench.submit.check_run import check_files
+from iarbench.submit.check_run import finished
 from iarbench.submit.score_file import read_index, read_scores
 from iarbench.task import Task
 
@@ -84,8 +83,5 @@ def _read(where: str, board: Board) -> tuple[pd.DataFrame, pd.DataFrame, Task]:
 
 
 def _of_run(root: Path) -> tuple[pd.DataFrame, pd.DataFrame, Task]:
-    manifest = manifests.read(root)
-    if manifest is None or manifest.status != "finished":
-        raise UserError(f"{root} is no finished run")
-    check_files(root, manifest)
+    manifest = finished(root)
     return load_scores(root, seal.parts_of(root)), load_index(root), Task.restore(manifest.task)

@@ -60,6 +60,15 @@ def check_run(root: Path, local: bool = False) -> Checked:
     return Checked(manifest, task, index, scores, rows, _codes(root, parts))
 
 
+def finished(root: Path) -> Manifest:
+    """What a finished run says of itself. Raises UserError when it is none, or a file is not as it was written."""
+    manifest = manifests.read(root)
+    if manifest is None or manifest.status != "finished":
+        raise UserError(f"{root} is no finished run")
+    check_files(root, manifest)
+    return manifest
+
+
 def check_files(root: Path, manifest: Manifest) -> None:
     """Raise UserError naming the file of a run that is not as it was written."""
     for name in ("images.parquet", "parts.txt", "results.jsonl"):

@@ -10,13 +10,12 @@ import pandas as pd
 
 from iarbench import content
 from iarbench.errors import UserError
-from iarbench.harness import manifest as manifests
 from iarbench.results import seal
 from iarbench.results.kinds import KINDS
 from iarbench.results.rows import read_rows
-from iarbench.results.scores import load_index, load_scores
+from iarbench.results.scores import load_index
 from iarbench.submit.board import Board, Submission, about, rows_digest
-from iarbench.submit.check_run import check_files, check_task
+from iarbench.submit.check_run import check_task, finished
 from iarbench.submit.keep import kept
 from iarbench.submit.score_file import read_index, read_scores
 from iarbench.task import Task
@@ -56,14 +55,11 @@ def verify_submission(board: Board, name: str) -> Iterator[str]:
 def verify_run(root: Path) -> Iterator[str]:
     """What of a run's folder is not as it was written, or does not follow from its scores, a line each."""
     try:
-        manifest = manifests.read(root)
-        if manifest is None or manifest.status != "finished":
-            raise UserError(f"{root} is no finished run")
-        check_files(root, manifest)
+        manifest = finished(root)
         check_task(manifest.task)
         task, index = Task.restore(manifest.task), load_index(root)
         kind = KINDS[task.spec.kind]
-        rows = kind.compute(load_scores(root, seal.parts_of(root)), index, task)
+        rows = kind.compute_stored(root, seal.parts_of(root), index, task)
         yield from _compare(rows, read_rows(root / "results.jsonl", kind.row()), str(root / "results.jsonl"))
         yield from _images(manifest.images.set, index)
     except UserError as error:
