@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
@@ -36,6 +35,7 @@ def execute(args: argparse.Namespace) -> int:
     from iarbench import attack as attacks
     from iarbench.content import images_path
     from iarbench.harness.launch.attack_work import problems_of
+    from iarbench.harness.launch.order import command_line
     from iarbench.harness.launch.set_work import finish_set, make_shards, order_for, shards
     from iarbench.images.image_set import ImageSet
 
@@ -46,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
     origin = {"images": args.images, "images_fingerprint": images.fingerprint, "attack": args.attack}
     origin |= {"attack_version": attack.version}
     asked = origin | {"container": args.container, "shard": args.shard}
-    order = order_for(args.out, "attack", asked, {}, shlex.join(["iarbench", *sys.argv[1:]]))
+    order = order_for(args.out, "attack", asked, {}, command_line())
     make_shards(order, shards(len(images), args.shard), engine, "cpu", sys.stderr, f"attack {attack.name}")
     problems = problems_of(order.place)
     for problem in problems:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -72,10 +71,11 @@ def execute(args: argparse.Namespace) -> int:
     if engine is None:
         return max(finetune(argparse.Namespace(**{**vars(args), "generator": name})) for name in names)
     from iarbench.harness.launch.finetune_work import finetune_elsewhere
+    from iarbench.harness.launch.order import command_line
 
     words = ("augment", "count", "tokens_of", "epochs", "minutes", "batch_size", "lr", "restart", "device", "threads")
     asked = {name: getattr(args, name) for name in words} | {"weights": weights and str(weights)}
-    finetune_elsewhere(asked, names, args.out, engine, shlex.join(["iarbench", *sys.argv[1:]]), sys.stderr)
+    finetune_elsewhere(asked, names, args.out, engine, command_line(), sys.stderr)
     print(f"{args.out}: inverse encoders of {', '.join(names)}")
     return 0
 

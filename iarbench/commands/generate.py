@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +53,7 @@ def execute(args: argparse.Namespace) -> int:
     """Sample what is missing, and give the set its name."""
     from iarbench import __version__
     from iarbench.files import require_writable, write_atomically
+    from iarbench.harness.launch.order import command_line
     from iarbench.harness.launch.set_work import finish_set, make_shards, order_for, shards
     from iarbench.images.contact_sheet import contact_sheet
     from iarbench.models import variants
@@ -77,8 +77,7 @@ def execute(args: argparse.Namespace) -> int:
         "shard": args.shard,
     }
     how = {"device": args.device, "batch_size": args.batch_size, "weights": weights and str(weights)}
-    command = shlex.join(["iarbench", *sys.argv[1:]])
-    order = order_for(args.out, "generate", asked, how, command)
+    order = order_for(args.out, "generate", asked, how, command_line())
     label = f"generate {variant.name}/{args.split}"
     make_shards(order, shards(args.count, args.shard), engine, args.device, sys.stderr, label)
     settings = {"settings": variant.sampling.get(args.sampling), "iarbench": __version__}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 def execute(args: argparse.Namespace) -> int:
     """Trace every image into the table; 1 when some could not be read."""
     from iarbench.files import sha256_file
-    from iarbench.harness.launch.order import Order
+    from iarbench.harness.launch.order import Order, command_line
     from iarbench.harness.launch.set_work import make_shards, require_ours
     from iarbench.harness.launch.status import hidden_place
     from iarbench.harness.launch.trace_work import INPUTS, join_parts, list_parts, write_inputs
@@ -51,7 +50,7 @@ def execute(args: argparse.Namespace) -> int:
         "batch_size": args.batch_size,
         "weights_dir": args.weights and str(args.weights),
     }
-    order = Order.here(place, "trace", asked, how, shlex.join(["iarbench", *sys.argv[1:]]))
+    order = Order.here(place, "trace", asked, how, command_line())
     require_ours(order)
     if not count:
         shutil.rmtree(place)

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import resource
-import shlex
 import subprocess
 import sys
 import uuid
@@ -22,6 +21,7 @@ import iarbench
 from iarbench import __version__
 from iarbench.errors import UserError
 from iarbench.files import alone, write_text
+from iarbench.harness.launch.order import command_line
 from iarbench.harness.leak_checks import Areas
 from iarbench.harness.plan import Plan, Settings
 from iarbench.specs import TaskRecord
@@ -152,7 +152,7 @@ def start(
     """Write the manifest of a run that begins; the other runs that fill the same folder stay listed in it."""
     now = OneRun(
         id=uuid.uuid4().hex,
-        command=command or shlex.join(["iarbench", *sys.argv[1:]]),
+        command=command or command_line(),
         started=_now(),
         iarbench=__version__,
         git=_git(),

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -80,6 +82,11 @@ class Order:
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # another order is under way
             self.folder.parent.rmdir()
+
+
+def command_line() -> str:
+    """The command that this process carries out, for whoever wants to repeat it."""
+    return shlex.join(["iarbench", *sys.argv[1:]])
 
 
 def read_order(folder: Path) -> Order:
