@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from PIL import Image, ImageDraw, ImageFont
 
 from iarbench.attack import Attack, require_range
+from iarbench.attacks.resample import scaled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,7 @@ class Erase(Attack):
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Paint the rectangle."""
-        width, height = (max(1, round(side * math.sqrt(self.area))) for side in image.size)
+        width, height = scaled(image.size, math.sqrt(self.area))
         left, top = (int(rng.integers(free + 1)) for free in (image.width - width, image.height - height))
         erased = image.copy()
         erased.paste((0, 0, 0), (left, top, left + width, top + height))

@@ -36,7 +36,7 @@ class Resize(Attack):
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Lose the detail above the smaller size; `rng` is not used."""
         resampling = Image.Resampling[self.filter.upper()]
-        return image.resize(_scaled(image.size, self.scale), resampling).resize(image.size, resampling)
+        return image.resize(scaled(image.size, self.scale), resampling).resize(image.size, resampling)
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def _mirrored_out(part: Image.Image, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Width and height times the scale, in whole pixels, at least one."""
     width, height = size
     return max(1, round(width * scale)), max(1, round(height * scale))

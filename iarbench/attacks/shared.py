@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 
 from iarbench.attack import Attack, require_range
 from iarbench.attacks.recompress import round_trip
+from iarbench.attacks.resample import scaled
 from iarbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Screenshot(Attack):
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Show, cut, resize, compress."""
-        width, height = (max(1, round(side * self.zoom)) for side in image.size)
+        width, height = scaled(image.size, self.zoom)
         shown = image.resize((width, height), Image.Resampling.BILINEAR)
         lost = rng.integers(self.cut + 1, size=4).tolist()
         left, right = (min(edge, (width - 1) // 2) for edge in lost[:2])
@@ -71,8 +72,7 @@ class Social(Attack):
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Shrink, sharpen, compress, enlarge; `rng` is not used."""
-        width, height = (max(1, round(side * self.scale)) for side in image.size)
-        small = image.resize((width, height), Image.Resampling.LANCZOS)
+        small = image.resize(scaled(image.size, self.scale), Image.Resampling.LANCZOS)
         sharp = small.filter(ImageFilter.UnsharpMask(radius=1, percent=50, threshold=0))
         uploaded = round_trip(sharp, "JPEG", quality=self.quality, subsampling="4:2:0")
         return uploaded.resize(image.size, Image.Resampling.BICUBIC)
