@@ -57,10 +57,12 @@ class Described:
         )
 
     def fields(self) -> list[str]:
-        """The fields of a dataclass with their defaults: "filter=lanczos"."""
-        found = [node for node in getattr(self.source, "body", ()) if isinstance(node, ast.AnnAssign)]
+        """The fields of a dataclass with their defaults, those that it inherits first: "filter=lanczos"."""
+        bodies = [one.body for one in reversed([*self._lineage()])]
+        found = [node for body in bodies for node in body if isinstance(node, ast.AnnAssign)]
         fields = [node for node in found if "ClassVar" not in ast.unparse(node.annotation)]
-        return [_field(node.target.id, node.value) for node in fields if isinstance(node.target, ast.Name)]
+        named = {node.target.id: node.value for node in fields if isinstance(node.target, ast.Name)}
+        return [_field(name, default) for name, default in named.items()]
 
     def _lineage(self) -> Iterator[ast.ClassDef]:
         waiting = [self.source]

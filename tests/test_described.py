@@ -23,12 +23,16 @@ raise RuntimeError("imported")
 class Base:
     """Above."""
     version: ClassVar[int] = 7
+    strength: float
+    filter: str = "bicubic"
     def __init__(self, steps: int = 200, *, lr: float = 0.1, must): ...
 class Mine(Base):
     """What it is.
 
     More.
     """
+    grid: int = 0
+    filter: str = "nearest"
 '''
 
 
@@ -43,6 +47,7 @@ def test_a_class_is_described_without_being_imported(tmp_path: Path, monkeypatch
     one = of("mine", "theirs_here:Mine", monkeypatch)
     assert (one.broken, one.brief, one.value("version", "1")) == ("", "What it is.", "7")
     assert one.parameters() == ["steps=200", "lr=0.1", "must"]
+    assert one.fields() == ["strength", "filter=nearest", "grid=0"]
     assert "theirs_here" not in sys.modules
 
 

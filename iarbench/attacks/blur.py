@@ -38,9 +38,7 @@ class Blur(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range(self.name, "side of the kernel in pixels", self.kernel, 3, 99)
-        if self.kernel % 2 == 0:
-            raise UserError(f"attack {self.name!r}: the side of the kernel in pixels must be odd, 3 to 99")
+        _require_side(self.name, "side of the kernel in pixels", self.kernel)
         if not 0 <= self.sigma <= 50:
             raise UserError(f"attack {self.name!r}: sigma is the standard deviation in pixels, from 0 (drawn) to 50")
 
@@ -85,14 +83,18 @@ class Median(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range(self.name, "side of the neighbourhood in pixels", self.kernel, 3, 99)
-        if self.kernel % 2 == 0:
-            raise UserError(f"attack {self.name!r}: the side of the neighbourhood in pixels must be odd, 3 to 99")
+        _require_side(self.name, "side of the neighbourhood in pixels", self.kernel)
 
     def apply(self, image: Image.Image, rng: Generator) -> Image.Image:
         """Take medians; `rng` is not used."""
         transform = _transform("MedianBlur", blur_limit=(self.kernel, self.kernel))
         return Image.fromarray(transform(image=np.asarray(image))["image"])
+
+
+def _require_side(name: str, what: str, side: int) -> None:
+    require_range(name, what, side, 3, 99)
+    if side % 2 == 0:
+        raise UserError(f"attack {name!r}: the {what} must be odd, 3 to 99")
 
 
 def _transform(kind: str, **limits: tuple[float, float]) -> Any:

@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Brightness(Attack):
-    """`brightness1.6`: mixed with black, so every value times the factor; 1.6 is the paper's default."""
-
+class _Enhanced(Attack):
     factor: float
-    prefix: ClassVar[str] = "brightness"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
+
+
+@dataclass(frozen=True)
+class Brightness(_Enhanced):
+    """`brightness1.6`: mixed with black, so every value times the factor; 1.6 is the paper's default."""
+
+    prefix: ClassVar[str] = "brightness"
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Scale the values; `rng` is not used."""
@@ -34,15 +38,10 @@ class Brightness(Attack):
 
 
 @dataclass(frozen=True)
-class Contrast(Attack):
+class Contrast(_Enhanced):
     """`contrast2`: mixed with a plain grey of the image's mean luminance; 2 is the paper's default."""
 
-    factor: float
     prefix: ClassVar[str] = "contrast"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Spread the values around the mean luminance; `rng` is not used."""
@@ -50,15 +49,10 @@ class Contrast(Attack):
 
 
 @dataclass(frozen=True)
-class Saturation(Attack):
+class Saturation(_Enhanced):
     """`saturation2`: mixed with its own grey version (ITU-R 601 luma); 2 is the paper's default."""
 
-    factor: float
     prefix: ClassVar[str] = "saturation"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Move the colours away from grey; `rng` is not used."""
@@ -66,18 +60,13 @@ class Saturation(Attack):
 
 
 @dataclass(frozen=True)
-class Sharpness(Attack):
+class Sharpness(_Enhanced):
     """`sharpness2`: mixed with its own smoothed version (a 3x3 kernel, 5 in the middle, 1 around, over 13).
 
     Below 1 it smooths, above 1 it sharpens, so strength is the distance from 1, not the factor.
     """
 
-    factor: float
     prefix: ClassVar[str] = "sharpness"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_range(self.name, "factor (1 changes nothing)", self.factor, 0, 10)
 
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Strengthen or weaken what the smoothed version lacks; `rng` is not used."""
