@@ -78,6 +78,12 @@ def split_name(name: str) -> tuple[str, str | None]:
     return repo, revision or None
 
 
+def require_repository_name(name: str, option: str, example: str) -> None:
+    """Raise UserError when what an option says cannot be the name of a repository; the Hub is not asked."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII):
+        raise UserError(f"{option} {name}: write owner/name, such as {example}")
+
+
 def fetch_parquet(repo: str, revision: str | None = None, *, again: bool = False) -> Path:
     """The local folder with all Parquet files of a data set repository and its card, called like its commit.
 

@@ -204,9 +204,9 @@ def _what_is_wrong(error: ValidationError) -> str:
     return f"key {key!r}: {first['msg']}{given}"
 
 
-def read_text(path: Path) -> str:
-    """The text of a file. Raises UserError when it cannot be read."""
+def read_text(path: Path, what: str = "") -> str:
+    """The text of a file. Raises UserError when it cannot be read, naming `what` or else the path."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        raise UserError(f"{what or path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None

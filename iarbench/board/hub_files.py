@@ -17,7 +17,7 @@ from iarbench.board.groups import groups_of
 from iarbench.board.provenance import Entry, Group
 from iarbench.errors import UserError
 from iarbench.files import write_text
-from iarbench.hub import eval_results
+from iarbench.hub import eval_results, require_repository_name
 from iarbench.results.rows import POOLED, Row
 from iarbench.results.tables import with_interval
 
@@ -41,8 +41,7 @@ def write_hub_files(batches: Sequence[Batch], task: str, dataset: str, source: s
     Raises:
         UserError: no primary rows of this task, or `dataset` is no name of a repository.
     """
-    if dataset.count("/") != 1 or not all(dataset.split("/")):
-        raise UserError(f"--dataset {dataset}: write owner/name")
+    require_repository_name(dataset, "--dataset", "me/iarbench-mini")
     groups = [group for group in groups_of(batches) if group.task == task and group.limit is None]
     if not groups:
         raise UserError(f"no rows of task {task!r} on all its images; there are: {_tasks(batches)}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import yaml
-
-from iarbench.errors import UserError
 
 CARD = "README.md"
 OWNED = ("assets/", "data/", "detectors/")
@@ -36,12 +33,6 @@ Open `index.html`: the page needs no server and asks no other host for anything.
 def card() -> str:
     """README.md of a board; the folder can be pushed as a Space as it is."""
     return f"---\n{yaml.safe_dump(FRONT, sort_keys=False)}---\n{TEXT}"
-
-
-def check_name(name: str) -> None:
-    """Raises UserError when it cannot be the name of a Space."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII):
-        raise UserError(f"--space {name}: write owner/name, such as me/board")
 
 
 def send(folder: Path, name: str, private: bool) -> str:

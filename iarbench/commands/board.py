@@ -65,10 +65,11 @@ def execute(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace) -> int:
     from iarbench.board import reported
     from iarbench.board.site import build
-    from iarbench.board.space import check_name, send
+    from iarbench.board.space import send
+    from iarbench.hub import require_repository_name
 
     if args.space:
-        check_name(args.space)
+        require_repository_name(args.space, "--space", "me/board")
     elif args.private:
         raise UserError("--private is about a Space; add --space OWNER/NAME")
     board = _board(args)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +50,11 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Stage, show, send."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", args.repo, re.ASCII):
-        raise UserError(f"--repo {args.repo}: write owner/name, such as me/my-images")
-    notes = _notes(args.notes)
+    from iarbench.hub import require_repository_name
+    from iarbench.specs import read_text
+
+    require_repository_name(args.repo, "--repo", "me/my-images")
+    notes = read_text(args.notes, f"--notes {args.notes}") if args.notes is not None else ""
     if args.generator is None:
         from iarbench.publishing.publish_set import publish_set
 
@@ -84,12 +85,3 @@ def _licences(given: list[str]) -> dict[str, str]:
             raise UserError(f"--licence {one}: write SOURCE=LICENCE, such as photos=CC-BY-4.0")
         found[source] = licence.strip()
     return found
-
-
-def _notes(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--notes {path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
