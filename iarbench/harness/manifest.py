@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import iarbench
 from iarbench import __version__
+from iarbench.device import cores
 from iarbench.errors import UserError
 from iarbench.files import alone, write_text
 from iarbench.harness.launch.order import command_line
@@ -235,7 +236,7 @@ def hardware() -> dict[str, Any]:
     """CPU model, cores, memory and, where torch is loaded and sees one, the GPU."""
     found: dict[str, Any] = {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "platform": platform.platform(),
     }

@@ -7,7 +7,6 @@ once; they are joined to the scores when these are read.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TextIO
 
 from iarbench.attack import parse
 from iarbench.attacks.quality import psnr, ssim
+from iarbench.device import cores
 from iarbench.harness.load import prepare, slabs
 from iarbench.harness.plan import Job, Plan
 from iarbench.harness.store import Part, is_stored, safe, write_part
@@ -86,7 +86,7 @@ def unmeasured(plan: Plan, root: Path) -> list[Measure]:
 def measure(todo: Sequence[Measure], plan: Plan, root: Path, progress: TextIO | None) -> None:
     """Measure and store; several parts at once, since filters and codecs let other threads work."""
     total = sum(len(one.part.chunk.image_ids) for one in todo)
-    with Progress("measuring attacks", total, stream=progress) as bar, ThreadPoolExecutor(_threads()) as pool:
+    with Progress("measuring attacks", total, stream=progress) as bar, ThreadPoolExecutor(cores()) as pool:
         for one in pool.map(lambda one: measure_one(one, plan, root), todo):
             bar.advance(len(one.part.chunk.image_ids))
 
@@ -105,7 +105,3 @@ def _measured(one: Measure, images: ImageSet, treatment: Preparation) -> Iterato
     for before, after in zip(clean, attacked, strict=True):
         for pair in zip(prepare(images, before), prepare(images, after), strict=True):
             yield psnr(*pair), ssim(*pair)
-
-
-def _threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from iarbench.device import cores
 from iarbench.errors import UserError
 from iarbench.harness.children import end_with_parent
 from iarbench.harness.launch.hands import Hand, Hands, WorkerDiedError
@@ -22,7 +23,7 @@ class Processes(Hands):
 
     def __init__(self, count: int | None, device: str) -> None:
         devices = _devices(device)
-        super().__init__(count or (len(devices) if devices != ["cpu"] else _cores()), self._spawn)
+        super().__init__(count or (len(devices) if devices != ["cpu"] else cores()), self._spawn)
         self._devices = devices
 
     def _spawn(self, folder: Path, number: int, wanted: Callable[[], bool]) -> Hand:
@@ -85,7 +86,3 @@ def _devices(device: str) -> list[str]:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return [f"cuda:{number}" for number in range(count)] or ["cpu"]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
