@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from PIL import Image
 
 from iarbench.images.decode import encode
-from iarbench.images.traits import blockiness, grey_of, high_frequency, sharpness
+from iarbench.images.traits import grey_of
+from iarbench.images.trivial import OF_PICTURE
 
 SUFFIX = " as JPEG 96"
-_OF_PICTURE = {"8x8 blockiness": blockiness, "high-frequency energy": high_frequency, "sharpness": sharpness}
-NAMES = tuple(f"{name}{SUFFIX}" for name in ("file size", *_OF_PICTURE))
+NAMES = tuple(f"{name}{SUFFIX}" for name in ("file size", *OF_PICTURE))
 
 Areas = Mapping[str, Mapping[str, Mapping[str, float]]]
 """target -> property -> non-member set -> AUROC."""
@@ -27,7 +27,7 @@ def traits_of(image: Image.Image) -> dict[str, float]:
     """The properties `NAMES` of an RGB image, measured on its copy in JPEG 96."""
     data = encode(image, "jpeg96")
     grey = grey_of(Image.open(io.BytesIO(data)))
-    found = {f"{name}{SUFFIX}": measure(grey) for name, measure in _OF_PICTURE.items()}
+    found = {f"{name}{SUFFIX}": measure(grey) for name, measure in OF_PICTURE.items()}
     return {f"file size{SUFFIX}": float(len(data))} | found
 
 
