@@ -114,10 +114,10 @@ def read_parts(folder: Path) -> Iterator[WorkPart]:
         raise UserError(f"{path} cannot be read ({error}); repeat the command") from None
 
 
-def done_files(place: Path, folders: Iterable[str]) -> dict[str, float]:
-    """File below `place`, in one of these folders -> when it was written (seconds since 1970)."""
+def done_files(place: Path, parts: Iterable[WorkPart]) -> dict[str, float]:
+    """File below `place`, in a folder where some part has one -> when it was written (seconds since 1970)."""
     found: dict[str, float] = {}
-    for folder in folders:
+    for folder in {file.rpartition("/")[0] or "." for part in parts for file in part.files}:
         try:
             with os.scandir(place / folder) as entries:
                 found |= {f"{folder}/{one.name}".removeprefix("./"): one.stat().st_mtime for one in entries}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TextIO
 
 from iarbench.errors import UserError
@@ -16,14 +15,6 @@ from iarbench.progress import Progress
 GONE = "its process ended without a word"
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """A part that failed every time."""
-
-    part: WorkPart
-    reason: str
-
-
 class PartsFailedError(UserError):
     """Some parts were set aside; the rest is done."""
 
@@ -32,8 +23,7 @@ class PartsFailedError(UserError):
 
 def undone(order: Order, parts: Sequence[WorkPart]) -> list[WorkPart]:
     """Those parts of which a file is missing."""
-    folders = {file.rpartition("/")[0] or "." for part in parts for file in part.files}
-    there = done_files(order.place, folders)
+    there = done_files(order.place, parts)
     return [part for part in parts if not all(file in there for file in part.files)]
 
 
@@ -84,9 +74,8 @@ def _killers_last(parts: Sequence[WorkPart], told: Told) -> list[WorkPart]:
 
 
 def _say(notes: Sequence[str], said: int, progress: TextIO | None) -> int:
-    for note in notes[said:] if progress else ():
-        assert progress is not None
-        progress.write(f"note: {note}\n")
+    if progress is not None:
+        progress.writelines(f"note: {note}\n" for note in notes[said:])
     return len(notes)
 
 

@@ -85,8 +85,7 @@ def read_status(folder: Path) -> Status:
     """The status of the order in a folder. Raises UserError when it cannot be read."""
     order, parts = read_order(folder), list(read_parts(folder))
     began = (folder / "order.json").stat().st_mtime
-    folders = {file.rpartition("/")[0] or "." for part in parts for file in part.files}
-    there = done_files(order.place, folders)
+    there = done_files(order.place, parts)
     done = [part for part in parts if all(file in there for file in part.files)]
     left = {part.key: part for part in parts if not all(file in there for file in part.files)}
     told = read_journals(folder, began)
