@@ -12,7 +12,7 @@ from iarbench.harness.choose import choose_all
 from iarbench.harness.costs import LOSSLESS_BYTES_A_PIXEL
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
-from iarbench.models.variants import FINE_TUNED, ORIGINAL, Variant, WeightFile
+from iarbench.models.variants import FINE_TUNED, Variant, WeightFile
 from iarbench.models.weights import encoders, find
 from iarbench.specs import GENERATED, SetRecipe
 from iarbench.task import Task
@@ -50,8 +50,10 @@ def lacking(task: Task, weights_dir: Path | None) -> list[Lack]:
     Weights: tokenizers and encoders of the targets, and transformers where a detector reads them or where the task says
     how its images are made and some are missing. Images: only where the task says how they are made (`sets`).
     """
-    images = sorted(lacking_images(task), key=lambda one: one.source not in task.spec.real)  # captions before prompts
-    to_make = {source for source, _, _ in missing_counts(task)}
+    missing = missing_counts(task)
+    images = [_images(task, *one) for one in missing]
+    images.sort(key=lambda one: one.source not in task.spec.real)  # captions before prompts
+    to_make = {source for source, _, _ in missing}
     reads = any("transformer" in choice.kind.reads for choice in choose_all(task.spec.detectors))
     weights: dict[str, Lack] = {}
     for name in dict.fromkeys((*task.spec.targets, *(one for one in task.generators if one in to_make))):
@@ -59,17 +61,6 @@ def lacking(task: Task, weights_dir: Path | None) -> list[Lack]:
             weights.setdefault(f"{lack.where} {lack.what.partition(' for ')[0]}", lack)
     fetched, trained = ([one for one in weights.values() if (one.where == TRAINED) == made] for made in (False, True))
     return [*fetched, *images, *trained]
-
-
-def lacking_images(task: Task) -> Iterator[Lack]:
-    """The sets of the task's recipes that have too few images."""
-    for source, split, there in missing_counts(task):
-        recipe = recipe_of(task, source)
-        count = recipe.images[split]
-        size = _size(count, recipe.kilobytes or (_kilobytes(source) if source in task.generators else None))
-        have = "" if not there else f", {there} are there"
-        command = _command(task, source, split)
-        yield Lack("images", f"{source}/{split}: {count} images{have}", size, recipe.page, command, source)
 
 
 def missing_counts(task: Task) -> list[tuple[str, str, int]]:
@@ -84,7 +75,6 @@ def missing_counts(task: Task) -> list[tuple[str, str, int]]:
     return [
         (source, split, int(have.get((source, split), 0)))
         for source in (*task.generators, *task.spec.real)
-        if recipe_of(task, source)
         for split, count in recipe_of(task, source).images.items()
         if have.get((source, split), 0) < count
     ]
@@ -97,6 +87,15 @@ def recipe_of(task: Task, source: str) -> SetRecipe:
     if source in task.generators and GENERATED in sets:
         return sets[GENERATED]
     return SetRecipe()
+
+
+def _images(task: Task, source: str, split: str, there: int) -> Lack:
+    recipe = recipe_of(task, source)
+    count = recipe.images[split]
+    size = _size(count, recipe.kilobytes or (_kilobytes(source) if source in task.generators else None))
+    have = "" if not there else f", {there} are there"
+    command = _command(task, source, split)
+    return Lack("images", f"{source}/{split}: {count} images{have}", size, recipe.page, command, source)
 
 
 def _command(task: Task, source: str, split: str) -> str:
@@ -129,10 +128,9 @@ def _weights(name: str, task: Task, weights_dir: Path | None, transformer: bool)
     wanted = ["tokenizer", *(["transformer"] if transformer and "transformer" in variant.files else [])]
     if name in task.spec.targets:
         there = encoders(variant, weights_dir)
-        described = [one for one in task.spec.encoders if one in variant.files]
-        wanted += described
+        wanted += [one for one in task.spec.encoders if one in variant.files]
         for encoder in task.spec.encoders:
-            if encoder in FINE_TUNED and encoder not in (*there, ORIGINAL):
+            if encoder in FINE_TUNED and encoder not in there:
                 yield _to_train(variant, encoder, weights_dir)
     for part in wanted:
         if find(variant, part, weights_dir) is None:
