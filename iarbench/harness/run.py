@@ -22,7 +22,7 @@ from iarbench.harness.launch.engine import Launch
 from iarbench.harness.launch.journal import Journal
 from iarbench.harness.launch.run_work import order_of, parts_of, score_elsewhere
 from iarbench.harness.leak_checks import Areas, check_leaks
-from iarbench.harness.learn import learn, with_learnt
+from iarbench.harness.learn import learn, unfitted, with_learnt
 from iarbench.harness.missing_sets import leave_out_missing
 from iarbench.harness.plan import Job, Plan, Settings, make_plan
 from iarbench.harness.quality import measure, measures, unmeasured
@@ -129,8 +129,9 @@ def run(
     if launch is not None:
         plan = score_elsewhere(plan, root, settings, launch, manifest.runs[-1].command, progress)
     else:
-        plan = learn(plan, root, settings)
-        missing = plan.missing(root)
+        if unfitted(plan, root):  # without it, looking at every part again would find the same
+            plan = learn(plan, root, settings)
+            missing = plan.missing(root)
         if missing:
             settings = _execute(missing, plan, root, settings, progress, manifest.runs[-1].command)
     if todo := unmeasured(plan, root):
