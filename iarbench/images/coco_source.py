@@ -106,12 +106,7 @@ def _from_folder(folder: Path, annotations: Path, seed: int, report: ImportRepor
         report.notes.append(f"{folder}: {absent} of the {len(listed)} images of {annotations.name} are not there")
     for image in sorted(images, key=lambda image: int(image["id"])):
         file = there.get(str(image["file_name"]))
-        if file is None:
-            continue
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            report.skip(str(file), f"cannot be read ({error.strerror or error})")
+        if file is None or (data := report.read(file)) is None:
             continue
         number = int(image["id"])
         yield FoundImage(

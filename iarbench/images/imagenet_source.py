@@ -77,10 +77,7 @@ def _from_folder(root: Path, report: ImportReport) -> Iterator[FoundImage]:
         if not (wnid := in_path or truth.get(image_id, "")):
             report.skip(str(file), "nothing says of which class it is")
             continue
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            report.skip(str(file), f"cannot be read ({error.strerror or error})")
+        if (data := report.read(file)) is None:
             continue
         name = names.get(wnid, wnid)
         yield FoundImage(str(file), data, image_id, condition=name, path=file.name, licence=LICENCE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from iarbench.images.decode import ImageError, decode, one_line
@@ -29,6 +30,14 @@ class ImportReport:
         line = f"{one_line(name)}: {one_line(reason)}"
         self.skipped.append(line)
         self.by_reason.setdefault(one_line(reason.partition(" (")[0]), []).append(line)
+
+    def read(self, file: Path) -> bytes | None:
+        """The file's bytes; None, and a line in `skipped`, where it cannot be read."""
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            self.skip(str(file), f"cannot be read ({error.strerror or error})")
+            return None
 
     def summary(self) -> str:
         """The reasons with their counts, the most frequent first: "3 x broken link; 1 x empty file"."""

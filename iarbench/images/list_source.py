@@ -151,10 +151,7 @@ def _listed(file: Path, columns: _Chosen, downloaded: _Downloaded, report: Impor
             report.skip(where, f"its file is another image's as well (row {taken[found[0]]}: {found[0]})")
         else:
             taken[found[0]] = row
-            try:
-                data = found[0].read_bytes()
-            except OSError as error:
-                report.skip(str(found[0]), f"cannot be read ({error.strerror or error})")
+            if (data := report.read(found[0])) is None:
                 continue
             yield FoundImage(
                 where,
