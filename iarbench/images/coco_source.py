@@ -98,17 +98,17 @@ def _captions_file(folder: Path) -> Path:
 def _from_folder(folder: Path, annotations: Path, seed: int, report: ImportReport) -> Iterator[FoundImage]:
     images, captions, licences = _read(annotations)
     there = {file.name: file for file in folder.iterdir()}
-    listed = {str(image["file_name"]) for image in images}
+    listed = {image["file_name"] for image in images}
     for name in sorted(set(there) - listed):
         report.skip(str(there[name]), f"not in {annotations.name}")
     absent = sum(name not in there for name in listed)
     if absent:
         report.notes.append(f"{folder}: {absent} of the {len(listed)} images of {annotations.name} are not there")
-    for image in sorted(images, key=lambda image: int(image["id"])):
-        file = there.get(str(image["file_name"]))
+    for image in sorted(images, key=lambda image: image["id"]):
+        file = there.get(image["file_name"])
         if file is None or (data := report.read(file)) is None:
             continue
-        number = int(image["id"])
+        number = image["id"]
         yield FoundImage(
             str(file),
             data,
@@ -129,7 +129,7 @@ def _read(file: Path) -> tuple[list[dict[str, Any]], dict[int, dict[int, str]], 
             captions.setdefault(int(one["image_id"]), {})[int(one["id"])] = str(one["caption"])
         licences = {one["id"]: short_licence(one.get("name"), one.get("url")) for one in found.get("licenses", ())}
         images: list[dict[str, Any]] = [
-            {**one, "id": int(one["id"]), "file_name": one["file_name"]} for one in found["images"]
+            {**one, "id": int(one["id"]), "file_name": str(one["file_name"])} for one in found["images"]
         ]
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror or error})") from None
