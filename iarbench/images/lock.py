@@ -68,8 +68,7 @@ class Lock:
         Raises:
             UserError: some images were made by something else than an import.
         """
-        index = images.index()
-        rows = index.astype(object).where(index.notna(), None).to_dict("records")
+        rows = images.small_columns().to_pylist()
         found = tuple(
             LockedImage(
                 **{key: row[key] for key in _FIELDS if key not in ("source_sha256", "condition")},
