@@ -10,32 +10,19 @@ from dataclasses import dataclass
 
 from iarbench.models import variants
 
-_FREE = {"cc0", "cc0-1.0", "pdm", "pdm-1.0", "mit", "apache-2.0", "isc", "0bsd", "unlicense", "wtfpl", "zlib"}
+_FREE = {"cc0": "cc0-1.0", "pdm": "other", "pdm-1.0": "other", "0bsd": "other"}
 _FREE |= {
-    "bsd",
-    "bsd-2-clause",
-    "bsd-3-clause",
-    "odc-by",
-    "odbl",
-    "pddl",
-    "artistic-2.0",
-    "mpl-2.0",
-    "cdla-permissive-2.0",
+    name: name
+    for name in (
+        *("cc0-1.0", "mit", "apache-2.0", "isc", "unlicense", "wtfpl", "zlib", "bsd", "bsd-2-clause", "bsd-3-clause"),
+        *("odc-by", "odbl", "pddl", "artistic-2.0", "mpl-2.0", "cdla-permissive-2.0"),
+    )
 }
+"""Licence that asks for no credit -> the Hub's identifier."""
 _PUBLIC = ("public domain", "no known copyright restrictions", "united states government work", "us government work")
 _CC = re.compile(r"cc-(by(?:-nc)?(?:-nd|-sa)?)(?:-(\d\.\d))?(?:-[a-z]+)?")
 _HUB_CC = {"by": "2.0 2.5 3.0 4.0", "by-sa": "3.0 4.0", "by-nc": "2.0 3.0 4.0", "by-nd": "4.0"}
 _HUB_CC |= {"by-nc-sa": "2.0 3.0 4.0", "by-nc-nd": "3.0 4.0"}
-_HUB = {
-    "cc0": "cc0-1.0",
-    "cc0-1.0": "cc0-1.0",
-    "pddl": "pddl",
-    "odc-by": "odc-by",
-    "odbl": "odbl",
-    "unlicense": "unlicense",
-}
-_HUB |= {name: name for name in ("mit", "apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause", "isc", "wtfpl", "zlib")}
-_HUB |= {name: name for name in ("artistic-2.0", "mpl-2.0", "cdla-permissive-2.0")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +54,7 @@ def terms_of(licence: str | None) -> Terms:
     name = name.replace("cc-zero", "cc0").replace("cc-mark", "pdm").replace(" ", "-").replace("_", "-")
     name = _in_short(name)
     if name in _FREE:
-        return Terms(None, _HUB.get(name, "other"), asks_for_credit=False)
+        return Terms(None, _FREE[name])
     if name.startswith(tuple(one.replace(" ", "-") for one in _PUBLIC)):
         return Terms(None, "other")
     if match := _CC.fullmatch(name):
