@@ -109,6 +109,7 @@ def _take(taken: _Taken, place: int, record: ImageRecord, prefix: str, sampled: 
     problems, picture = check_record(record)
     taken.damage += [f"{prefix}{line}" for line in problems]
     source = record.source or NOWHERE
+    kind = compression(record.bytes, record.format) if picture else "does not decode"
     if record.seed is not None or record.tokens is not None:
         taken.generated.add(source)
     taken.images.append(
@@ -124,7 +125,7 @@ def _take(taken: _Taken, place: int, record: ImageRecord, prefix: str, sampled: 
             record.page,
             hashlib.sha256(record.bytes).hexdigest(),
             f"{record.width} x {record.height}",
-            compression(record.bytes, record.format) if picture else "does not decode",
+            kind,
             sketch(picture) if picture else None,
         )
     )
@@ -133,7 +134,7 @@ def _take(taken: _Taken, place: int, record: ImageRecord, prefix: str, sampled: 
     traits = taken.traits.setdefault(source, {})
     grey = grey_of(picture)
     found: dict[str, Trait] = {name: measure(record) for name, measure in OF_FILE.items()}
-    found |= {"compression": compression(record.bytes, record.format)}
+    found |= {"compression": kind}
     quality = jpeg_quality(record.bytes, record.format)
     found |= {"JPEG quality": float(101 if quality is None else quality)}  # better than any: not compressed so
     found |= {name: measure(grey) for name, measure in OF_PICTURE.items()}

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from iarbench import __version__
 from iarbench.audit.findings import CHECKS, Finding
@@ -155,9 +155,9 @@ def _picture(found: Audit, image: Seen) -> str:
         (record,) = found.seen.sets[image.place].read([image.image_id])
     except UserError:
         return f'<span class="soft">{name} does not match its hash</span>'
-    picture: Image.Image = ImageOps.fit(record.pil(), (_SIDE, _SIDE))
-    if max(record.width, record.height) < _SIDE:
-        picture = record.pil()
+    picture = record.pil()
+    if max(record.width, record.height) >= _SIDE:
+        picture = ImageOps.fit(picture, (_SIDE, _SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=80)
     data = base64.b64encode(buffer.getvalue()).decode()
