@@ -12,6 +12,7 @@ from iarbench.errors import UserError
 from iarbench.images.audit import empty_cells
 from iarbench.images.image_set import ImageSet, check_record
 from iarbench.images.record import ImageRecord
+from iarbench.images.spread import spread
 from iarbench.images.traits import grey_of
 from iarbench.images.trivial import AT_MOST, OF_FILE, OF_PICTURE
 
@@ -151,4 +152,4 @@ def _sampled(sets: Sequence[ImageSet]) -> set[tuple[int, str]]:
             columns.column("source").to_pylist(), columns.column("image_id").to_pylist(), strict=True
         ):
             of_source.setdefault(source or NOWHERE, []).append((place, image_id))
-    return {one for found in of_source.values() for one in found[:: max(1, len(found) // AT_MOST)][:AT_MOST]}
+    return {one for found in of_source.values() for one in spread(found, AT_MOST)}

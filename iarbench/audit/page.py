@@ -17,6 +17,7 @@ from iarbench.audit.findings import CHECKS, Finding
 from iarbench.audit.look import Seen
 from iarbench.audit.report import Audit
 from iarbench.errors import UserError
+from iarbench.images.spread import spread
 from iarbench.images.trivial import HIGH, LOW
 
 _PAIRS, _SAMPLES, _CLASSES = 6, 10, 40
@@ -88,8 +89,8 @@ def _samples(found: Audit) -> str:
         by_source.setdefault(image.source, []).append(image)
     blocks = []
     for source, images in sorted(by_source.items()):
-        chosen = images[:: max(1, len(images) // _SAMPLES)][:_SAMPLES]
-        blocks.append(f"<h3>{escape(source)}</h3><div>{' '.join(_picture(found, image) for image in chosen)}</div>")
+        pictures = " ".join(_picture(found, image) for image in spread(images, _SAMPLES))
+        blocks.append(f"<h3>{escape(source)}</h3><div>{pictures}</div>")
     return "".join(blocks)
 
 

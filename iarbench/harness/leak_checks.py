@@ -7,6 +7,7 @@ from functools import cache
 from iarbench.harness import codec_control
 from iarbench.harness.plan import Plan
 from iarbench.images.record import ImageRecord
+from iarbench.images.spread import spread
 from iarbench.images.traits import grey_of
 from iarbench.images.trivial import AT_LEAST, AT_MOST, HIGH, LOW, OF_FILE, OF_PICTURE, area
 from iarbench.models import variants
@@ -68,6 +69,4 @@ def _traits(record: ImageRecord) -> dict[str, float | str]:
 
 def _sample(plan: Plan, source: str, split: str) -> list[ImageRecord]:
     rows = plan.index[(plan.index["source"] == source) & (plan.index["split"] == split)]
-    # Spread over the set: its first images may all come from one corner of it.
-    step = max(1, len(rows) // AT_MOST)
-    return plan.images.read(rows["image_id"].tolist()[::step][:AT_MOST])
+    return plan.images.read(spread(rows["image_id"].tolist(), AT_MOST))

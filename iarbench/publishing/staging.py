@@ -13,6 +13,7 @@ from iarbench.errors import UserError
 from iarbench.files import write_atomically
 from iarbench.images.image_set import ImageSet
 from iarbench.images.shards import write_shards
+from iarbench.images.spread import spread
 from iarbench.publishing.licences import licence_of, refusal_of
 
 if TYPE_CHECKING:
@@ -109,8 +110,7 @@ def samples(images: ImageSet) -> Image.Image:
     pictures: list[Image.Image] = []
     index = images.index()
     for _, rows in index.groupby("source", sort=True):
-        step = max(1, len(rows) // _COLUMNS)
-        chosen = images.read(rows["image_id"].tolist()[::step][:_COLUMNS])
+        chosen = images.read(spread(rows["image_id"].tolist(), _COLUMNS))
         row = [ImageOps.fit(record.pil(), (_SIDE, _SIDE)) for record in chosen]
         empty = Image.new("RGB", (_SIDE, _SIDE), "white")
         pictures += row + [empty] * (_COLUMNS - len(row))
