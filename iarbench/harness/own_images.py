@@ -18,6 +18,7 @@ from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.files import sha256_file, write_text
 from iarbench.harness.own_set import CALIBRATION, TEST, OwnImages, write_own_set
+from iarbench.hub import split_name
 from iarbench.images.image_set import ImageSet
 from iarbench.images.importing import ImportReport
 from iarbench.images.walk import walk
@@ -93,7 +94,7 @@ def _names(real: Sequence[str], taken: Iterable[str]) -> list[str]:
 
 def _name(where: str) -> str:
     path = Path(where)
-    name = path.resolve().name if path.exists() else where.removeprefix("hf:").partition("@")[0].rpartition("/")[2]
+    name = path.resolve().name if path.exists() else split_name(where)[0].rpartition("/")[2]
     return name.removesuffix(".parquet") or "images"
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.images.columns import Columns, Wanted, choose, features_of
 from iarbench.images.folder_source import EXTENSIONS
@@ -70,7 +71,7 @@ def batches(named: Iterable[str], problem: Say) -> Iterator[Batch]:
     """
     for name in named:
         try:
-            path = _fetched(name) if name.startswith("hf:") else Path(name)
+            path = images_path(name) if name.startswith("hf:") else Path(name)
             if not path.exists():
                 raise UserError(f"{name}: cannot be read (No such file or directory)")
             files = parquet_files(path) if path.is_dir() or path.suffix == ".parquet" else []
@@ -81,13 +82,6 @@ def batches(named: Iterable[str], problem: Say) -> Iterator[Batch]:
             yield from found
         except UserError as error:
             problem(str(error))
-
-
-def _fetched(name: str) -> Path:
-    from iarbench.hub import fetch_parquet
-
-    repo, _, revision = name.removeprefix("hf:").partition("@")
-    return fetch_parquet(repo, revision or None)
 
 
 def _of_pictures(path: Path, problem: Say) -> Iterator[Batch]:

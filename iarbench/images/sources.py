@@ -10,6 +10,7 @@ from typing import Any
 
 from iarbench.content import image_set_names, images_path
 from iarbench.errors import UserError
+from iarbench.hub import split_name
 from iarbench.images.folder_source import EXTENSIONS
 from iarbench.images.importing import FoundImage, ImportReport, Treatment, make_records
 from iarbench.images.record import ImageRecord
@@ -151,7 +152,7 @@ def _look_into(root: Path) -> tuple[Path | None, Path | None, Path | None]:
 def _name(src: str, kind: str, where: str | None) -> str:
     """What the set is called if nobody says: the folder, the file without .parquet, the repository, or the source."""
     if src.startswith("hf:"):
-        return src.removeprefix("hf:").partition("@")[0].rpartition("/")[2]
+        return split_name(src)[0].rpartition("/")[2]
     if is_file_reference(kind):
         return kind.rpartition(":")[2]
     if kind not in _NEEDS_PATH or where is None:

@@ -31,12 +31,12 @@ def publish_set(name: str, licences: Mapping[str, str], notes: str, how: Sending
     Raises:
         UserError: the set is damaged, or what `stage` and `iarbench.hub_upload.upload` raise.
     """
-    images = ImageSet.open(name)
+    place = images_path(name)
+    images = ImageSet.open(place)
     sources = sorted(set(images.small_columns().column("source").to_pylist()))
     if strange := sorted(licences.keys() - set(sources)):
         raise UserError(f"--licence {strange[0]}: no such source; sources: {', '.join(sources)}")
-
-    sampling = _sampling(images_path(name))
+    sampling = _sampling(place)
 
     def fill(folder: Path) -> list[str]:
         found = audit_sets([name], [images])
