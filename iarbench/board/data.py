@@ -15,7 +15,7 @@ from iarbench.board.curves import curves
 from iarbench.board.gather import AnyRow
 from iarbench.board.provenance import Entry, Group, Line
 from iarbench.board.ranking import Place, families, places
-from iarbench.results.attribution.rows import AttributionRow
+from iarbench.results.attribution import tables as attribution
 from iarbench.results.rows import AUROC, POOLED, THRESHOLDS, Row
 from iarbench.results.tables import DASH, with_interval
 
@@ -91,14 +91,8 @@ def cell_of(row: AnyRow | None, digits: int = 1) -> Cell:
     if row is None or row.value is None:
         return [DASH, None, None, None]
     numbers = (None if x is None else round(100 * x, 4) for x in (row.value, row.low, row.high))
-    text = with_interval(row, digits) if isinstance(row, Row) else _plain(row, digits)
+    text = with_interval(row, digits) if isinstance(row, Row) else attribution.with_interval(row, digits)
     return [text, *numbers]
-
-
-def _plain(row: AttributionRow, digits: int) -> str:
-    if row.value is None or row.low is None or row.high is None:
-        return DASH
-    return f"{100 * row.value:.1f} [{100 * row.low:.{digits}f}, {100 * row.high:.{digits}f}]"
 
 
 def mean_of(value: float | None, metric: str) -> Cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -11,10 +10,10 @@ from rich.text import Text
 from iarbench.results.attribution.rows import EVERY, AttributionRow
 from iarbench.results.attribution.view import Line, chosen_fpr, lines_of
 from iarbench.results.fitted import Fitted, Grid
+from iarbench.results.tables import DASH
 from iarbench.results.view import View
 from iarbench.text_table import aligned, markdown_table
 
-DASH = "–"
 HOW_TO_READ = (
     "In %. Rank-1 and mAP: images of the targets, named by their highest standardised score. balanced: mean over all "
     "classes and none, at the nominal rate. worst: the class found least. Then how many images of none of the targets "
@@ -22,30 +21,21 @@ HOW_TO_READ = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Cells with a header; the first `texts` columns are text, the others numbers."""
-
-    title: str
-    header: list[str]
-    body: list[list[str]]
-    texts: int
-    drop: Sequence[int] = ()
-    """Columns that a narrow terminal leaves out, the first one first."""
+Titled = tuple[str, Grid]
 
 
 def render(rows: Sequence[AttributionRow], view: View | None = None) -> Group:
     """A table for models, one for families, and what their numbers mean."""
     parts: list[RenderableType] = []
-    for grid in _grids(rows, view, by_level=True):
-        parts += [Text(grid.title, style="bold"), Fitted([Grid(grid.header, grid.body, grid.texts, grid.drop)])]
+    for title, grid in _grids(rows, view, by_level=True):
+        parts += [Text(title, style="bold"), Fitted([grid])]
     reasons = [f"{DASH} {reason}" for reason in _reasons(lines_of(rows, view))]
     return Group(*parts, *(Text(note, style="dim") for note in (HOW_TO_READ, *reasons)))
 
 
 def plain(rows: Sequence[AttributionRow], view: View | None = None) -> str:
     """One line per result, columns aligned; reasons for missing numbers follow a #."""
-    blocks = ["\n".join(aligned([grid.header, *grid.body])) for grid in _grids(rows, view, by_level=False)]
+    blocks = ["\n".join(aligned([grid.header, *grid.body])) for _, grid in _grids(rows, view, by_level=False)]
     reasons = [f"# {DASH} {reason}" for reason in _reasons(lines_of(rows, view))]
     return "\n".join(["\n\n".join(blocks), *reasons])
 
@@ -53,11 +43,11 @@ def plain(rows: Sequence[AttributionRow], view: View | None = None) -> str:
 def markdown(rows: Sequence[AttributionRow], view: View | None = None) -> str:
     """The same as Markdown tables, text columns left and numbers right."""
     return "\n\n".join(
-        markdown_table(grid.header, grid.body, grid.texts) for grid in _grids(rows, view, by_level=False)
+        markdown_table(grid.header, grid.body, grid.texts) for _, grid in _grids(rows, view, by_level=False)
     )
 
 
-def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) -> Iterator[Table]:
+def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) -> Iterator[Titled]:
     """The short table, one for each level or both in one; then, where details are asked for, what is behind it."""
     view = view or View()
     lines, rate = lines_of(rows, view), chosen_fpr(rows, view.fpr)
@@ -72,7 +62,7 @@ def _grids(rows: Sequence[AttributionRow], view: View | None, by_level: bool) ->
         yield from (_confusion(line) for line in lines if line.balanced and line.threshold_kind == "matched")
 
 
-def _summary(lines: Sequence[Line], rate: float | None, view: View) -> Table:
+def _summary(lines: Sequence[Line], rate: float | None, view: View) -> Titled:
     levels = list(dict.fromkeys(line.level for line in lines))
     subjects = list(dict.fromkeys(name for line in lines for name in line.named))
     at = DASH if rate is None else f"{100 * rate:g}%"
@@ -95,13 +85,13 @@ def _summary(lines: Sequence[Line], rate: float | None, view: View) -> Table:
         for line in own:
             labels = [line.level, line.detector, line.encoder, line.attack, line.threshold_kind]
             worst = line.recalls[0] if line.recalls else None
-            cells = [_interval(line.rank1), _percent(line.map), _interval(line.balanced)]
+            cells = [with_interval(line.rank1), _percent(line.map), with_interval(line.balanced)]
             cells.append(f"{worst.subject} {_percent(worst)}" if worst else DASH)
             cells += [_percent(line.named.get(name)) for name in subjects]
             cells.append(_percent(line.left_out.get(EVERY)))
             body.append([label for label, keep in zip(labels, kept, strict=True) if keep] + cells)
     drop = (*range(len(header) - 1, len(texts) + 2, -1), len(texts) + 1)  # all but Rank-1 and balanced
-    return Table(f"{' and '.join(levels)}: which one made an image, or none of them", header, body, len(texts), drop)
+    return f"{' and '.join(levels)}: which one made an image, or none of them", Grid(header, body, len(texts), drop)
 
 
 def _chance(
@@ -119,50 +109,42 @@ def _chance(
     return [label for label, keep in zip(labels, kept, strict=True) if keep] + cells
 
 
-def _recalls(lines: Sequence[Line]) -> Table:
+def _recalls(lines: Sequence[Line]) -> Titled:
     """Every class, the worst first."""
     body = [
-        [line.level, line.detector, line.attack, line.threshold_kind, row.subject, _interval(row)]
+        [line.level, line.detector, line.attack, line.threshold_kind, row.subject, with_interval(row)]
         for line in lines
         for row in line.recalls
     ]
-    return Table(
-        "found and rightly named, the worst first",
-        ["level", "detector", "attack", "threshold", "class", "recall"],
-        body,
-        5,
-    )
+    header = ["level", "detector", "attack", "threshold", "class", "recall"]
+    return "found and rightly named, the worst first", Grid(header, body, 5)
 
 
-def _left_out(lines: Sequence[Line]) -> Table:
+def _left_out(lines: Sequence[Line]) -> Titled:
     """How many images of none of the targets are named: real ones, and those of families that are left out."""
     body = [
-        [line.detector, line.attack, line.threshold_kind, what, name, _interval(row)]
+        [line.detector, line.attack, line.threshold_kind, what, name, with_interval(row)]
         for line in lines
         for what, found in (("real or unknown", line.named), ("family left out", line.left_out))
         for name, row in found.items()
     ]
-    return Table(
-        "images of none of the targets that are named",
-        ["detector", "attack", "threshold", "as", "images of", "named"],
-        body,
-        5,
-    )
+    header = ["detector", "attack", "threshold", "as", "images of", "named"]
+    return "images of none of the targets that are named", Grid(header, body, 5)
 
 
-def _confusion(line: Line) -> Table:
+def _confusion(line: Line) -> Titled:
     assert line.balanced is not None
     which = f"{line.level}: {line.detector}, {line.encoder}, {line.attack}"
     title = f"{which}: images of a row that get the answer of a column"
     body = [[name, *(f"{100 * value:.1f}" for value in row)] for name, row in line.balanced.confusion.items()]
-    return Table(title, ["images of", *line.balanced.predicted], body, 1)
+    return title, Grid(["images of", *line.balanced.predicted], body, 1)
 
 
-def _interval(row: AttributionRow | None) -> str:
-    """`98.3 [96, 100]` in percent."""
+def with_interval(row: AttributionRow | None, digits: int = 0) -> str:
+    """`98.3 [96, 100]` in percent, `digits` behind the point of its interval."""
     if row is None or row.value is None or row.low is None or row.high is None:
         return DASH
-    return f"{100 * row.value:.1f} [{100 * row.low:.0f}, {100 * row.high:.0f}]"
+    return f"{100 * row.value:.1f} [{100 * row.low:.{digits}f}, {100 * row.high:.{digits}f}]"
 
 
 def _percent(row: AttributionRow | None) -> str:
