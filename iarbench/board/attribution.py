@@ -12,7 +12,7 @@ from iarbench.board.gather import Batch
 from iarbench.results.attribution.rows import CLOSED, EVERY, NONE, RANK1, AttributionRow
 from iarbench.results.attribution.settings import LEVELS
 from iarbench.results.attribution.view import Line, lines_of
-from iarbench.results.rows import CLEAN
+from iarbench.results.rows import clean_first
 from iarbench.results.view import View, detector_label, encoder_label
 
 Pair = tuple[AttributionRow, Batch]
@@ -84,7 +84,7 @@ class _Table:
 
     @cached_property
     def attacks(self) -> list[str]:
-        return sorted({row.attack for row in self.rows}, key=lambda name: (name != CLEAN, name))
+        return clean_first(row.attack for row in self.rows)
 
     @cached_property
     def lines(self) -> list[tuple[int, Line]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from iarbench.board.gather import Batch
 from iarbench.board.provenance import Cell, Entry, Group, Key, Line
-from iarbench.results.rows import AUROC, CLEAN, POOLED, Row
+from iarbench.results.rows import AUROC, CLEAN, POOLED, Row, clean_first, main_scores
 
 Images = dict[tuple[str, str], str]
 """(target, non-member set) -> fingerprint of the images that its numbers stand on."""
@@ -103,7 +103,7 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int, metrics: int 
             for rate in (rates or (None,)) if row.metric == AUROC else (row.fpr_nominal,):
                 cells.setdefault((*where, rate), {})[row.threshold_kind or AUROC] = row
     lines = {cell: Line(*cell, found, _same(found, images)) for cell, found in cells.items()}
-    main = {(row.detector, row.parameters, row.score_name) for row in rows if row.primary}
+    main = main_scores(rows)
     limits = {batch.limit for pairs in entries.values() for _, batch in pairs} - {None}
     members = _members(entries)
     return Group(
@@ -118,7 +118,7 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int, metrics: int 
         ),
         lines=tuple(line for _, line in sorted(lines.items(), key=lambda item: _place_of(item[0]))),
         targets=_in_order(row.target for row in rows),
-        attacks=tuple(sorted({row.attack for row in rows}, key=lambda name: (name != CLEAN, name))),
+        attacks=tuple(clean_first(row.attack for row in rows)),
         sets=tuple(sorted(_in_order(row.nonmember_set for row in rows), key=lambda name: name != POOLED)),
         rates=rates,
         limit=max(limits) if limits else members if members < full else None,  # type: ignore[type-var]

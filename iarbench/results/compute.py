@@ -27,6 +27,7 @@ from iarbench.results.rows import (
     TOLERANCE,
     TPR,
     Row,
+    clean_first,
     mirrored,
     read_rows,
     write_rows,
@@ -168,8 +169,7 @@ class Cell:
     @property
     def attacks(self) -> list[str]:
         """Attacks that rows are about, none first: under others the target's images are mirrored, and are a set."""
-        asked = [name for name in self.parts if not self.task.mirrored or name in self.task.attacks]
-        return sorted(asked, key=lambda name: (name != CLEAN, name))
+        return clean_first(name for name in self.parts if not self.task.mirrored or name in self.task.attacks)
 
     def samples(self, attack: str, set_name: str) -> tuple[Scores, Scores, Scores]:
         """Members, test non-members and calibration non-members of one set under one attack.

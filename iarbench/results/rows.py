@@ -131,6 +131,16 @@ class Row(BaseModel):
     """on a board: the submission that it is part of"""
 
 
+def clean_first(attacks: Iterable[str]) -> list[str]:
+    """The attacks by name, each once, after that which leaves images as they are."""
+    return sorted(set(attacks), key=lambda name: (name != CLEAN, name))
+
+
+def main_scores(rows: Iterable[Row]) -> set[tuple[str, str, str]]:
+    """Detector, parameters and score name of the scores that stand for their detectors."""
+    return {(row.detector, row.parameters, row.score_name) for row in rows if row.primary}
+
+
 def write_rows(rows: Iterable[BaseModel], path: Path) -> None:
     """Write one JSON object per line, all or nothing. Floats are written so that they read back bit for bit."""
     lines = [json.dumps(row.model_dump(), ensure_ascii=False, allow_nan=False) + "\n" for row in rows]

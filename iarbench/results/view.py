@@ -8,7 +8,7 @@ from statistics import fmean
 
 from iarbench.device import PRECISIONS
 from iarbench.errors import UserError
-from iarbench.results.rows import AUROC, CLEAN, POOLED, THRESHOLDS, TPR, Row
+from iarbench.results.rows import AUROC, CLEAN, POOLED, THRESHOLDS, TPR, Row, main_scores
 
 BEST_FIRST = ("inverse", "original")
 """Encoders by what is known to work best; the first that a detector was run with is shown."""
@@ -128,7 +128,7 @@ def _made_by(row: Row) -> tuple[str, str]:
 
 def chosen(rows: Sequence[Row], view: View) -> list[Row]:
     """The rows that a view is about, at all rates: of the scores, encoders and sets that it shows."""
-    main = {(*_made_by(row), row.score_name) for row in rows if row.primary}
+    main = main_scores(rows)
     pooled = {row.target for row in rows if row.nonmember_set == POOLED}
     encoders: dict[tuple[str, ...], list[str]] = {}
     for row in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from iarbench.results.rows import POOLED, Row
+from iarbench.results.rows import POOLED, Row, main_scores
 from iarbench.task import Task
 
 
@@ -15,7 +15,7 @@ def kept(rows: list[Any], task: Task, source_of: Callable[[Any], str | None], su
     Left out: rows against one generator alone, unless it shares the target's tokenizer; the sets of scores that are not
     their detector's main one, but for `pooled`; and guaranteed thresholds that the images are too few for.
     """
-    main = {(row.detector, row.parameters, row.score_name) for row in rows if row.primary}
+    main = main_scores(rows)
 
     def shown(row: Any) -> bool:
         if not isinstance(row, Row):

@@ -12,7 +12,7 @@ import pandas as pd
 from iarbench.results.attribution.cell import Cell
 from iarbench.results.attribution.task import AttributionTask
 from iarbench.results.image_index import ImageIndex
-from iarbench.results.rows import CLEAN
+from iarbench.results.rows import clean_first
 from iarbench.results.scores import current
 
 ONE_SCORE = ("detector", "detector_version", "parameters", "score_name", "encoder", "precision")
@@ -79,6 +79,6 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: AttributionTask) 
     index = ImageIndex(images)
     index.check_apart(task.calibration_split, {task.test_split})
     for keys, frame in current(scores, images, task.name, task.targets).groupby(list(ONE_SCORE)):
-        attacks = sorted(map(str, frame["attack"].unique()), key=lambda name: (name != CLEAN, name))
+        attacks = clean_first(map(str, frame["attack"].unique()))
         frames = {attack: frame[frame["attack"] == attack] for attack in attacks}
         yield ManyTargets(dict(zip(ONE_SCORE, keys, strict=True)), frames, task, index)
