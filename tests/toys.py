@@ -102,6 +102,15 @@ def make_toys(root: Path, count: int = 25) -> Toys:
     return toys
 
 
+SMOOTH = '''
+import numpy as np
+
+def predict(image):
+    """Generated images are smoother than photographs."""
+    return -np.abs(np.diff(np.asarray(image, dtype=float), axis=0)).mean()
+'''
+"""A user's file that is a detector: one function, a score an image."""
+
 KEY = ["detector", "score_name", "target", "encoder", "attack", "image_id"]
 
 

@@ -6,24 +6,17 @@ from pathlib import Path
 
 import pytest
 from board_rows import Tables, row
-from toys import Toys
+from toys import SMOOTH, Toys
 
 from iarbench.cli import main
 from iarbench.results.rows import write_rows
-
-MINE = """
-import numpy as np
-
-def predict(image):
-    return -np.abs(np.diff(np.asarray(image, dtype=float), axis=0)).mean()
-"""
 
 
 @pytest.fixture(scope="module")
 def run(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of smooth.py, which lies beside it, and of quantloss."""
     folder = tmp_path_factory.mktemp("mine")
-    (folder / "smooth.py").write_text(MINE)
+    (folder / "smooth.py").write_text(SMOOTH)
     words = ("--detector", f"quantloss,{folder / 'smooth.py'}", "--attack", "none", "--limit", "20")
     assert toys.iarbench("run", "--task", toys.task, *words, "--out", folder / "run").returncode == 0
     return folder / "run"

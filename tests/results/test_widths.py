@@ -85,6 +85,18 @@ def test_a_table_at_every_width(several: list[Row], width: int) -> None:
     assert [line.rstrip() for line in text.splitlines()[:9]] == EXPECTED[width].splitlines()
 
 
+WHOLE = """\
+2 targets (110 images each) against real + other-generators (220 in 138 groups)
+
+ target      attack           encloss       quantloss  reconstruction
+ ─────────────────────────────────────────────────────────────────────
+ alpha-mini  none    100.0 [97, 100]*  21.8 [15, 31]*    6.4 [3, 13]*
+             jpeg50  100.0 [97, 100]*    4.5 [1, 10]*     0.9 [0, 5]*
+ beta-mini   none    100.0 [97, 100]*  31.8 [23, 41]*    7.3 [3, 14]*
+             jpeg50  100.0 [97, 100]*  33.6 [25, 43]*    7.3 [3, 14]*
+
+"""
+
 EXPECTED = {
     60: """\
 2 targets (110 images each) against real + other-generators
@@ -97,28 +109,8 @@ EXPECTED = {
  beta-mini   none    encloss  100.0 [97, 100]*    100.0
              jpeg50  encloss  100.0 [97, 100]*    100.0
 """,
-    80: """\
-2 targets (110 images each) against real + other-generators (220 in 138 groups)
-
- target      attack           encloss       quantloss  reconstruction
- ─────────────────────────────────────────────────────────────────────
- alpha-mini  none    100.0 [97, 100]*  21.8 [15, 31]*    6.4 [3, 13]*
-             jpeg50  100.0 [97, 100]*    4.5 [1, 10]*     0.9 [0, 5]*
- beta-mini   none    100.0 [97, 100]*  31.8 [23, 41]*    7.3 [3, 14]*
-             jpeg50  100.0 [97, 100]*  33.6 [25, 43]*    7.3 [3, 14]*
-
-""",
-    120: """\
-2 targets (110 images each) against real + other-generators (220 in 138 groups)
-
- target      attack           encloss       quantloss  reconstruction
- ─────────────────────────────────────────────────────────────────────
- alpha-mini  none    100.0 [97, 100]*  21.8 [15, 31]*    6.4 [3, 13]*
-             jpeg50  100.0 [97, 100]*    4.5 [1, 10]*     0.9 [0, 5]*
- beta-mini   none    100.0 [97, 100]*  31.8 [23, 41]*    7.3 [3, 14]*
-             jpeg50  100.0 [97, 100]*  33.6 [25, 43]*    7.3 [3, 14]*
-
-""",
+    80: WHOLE,
+    120: WHOLE,
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from toys import Toys
+from toys import SMOOTH, Toys
 
 from iarbench.cli import main
 from iarbench.models import variants
@@ -19,20 +19,12 @@ from iarbench.results.kinds import KINDS
 from iarbench.results.rows import Row, read_rows
 from iarbench.submit.board import Board, row_id
 
-PLUGIN = '''
-import numpy as np
-
-def predict(image):
-    """Generated images are smoother than photographs."""
-    return -np.abs(np.diff(np.asarray(image, dtype=float), axis=0)).mean()
-'''
-
 
 @pytest.fixture(scope="module")
 def made(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run of a plug-in beside a built-in detector, and the board it was submitted to."""
     folder = tmp_path_factory.mktemp("submitted")
-    (folder / "smooth.py").write_text(PLUGIN)
+    (folder / "smooth.py").write_text(SMOOTH)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IARBENCH_GENERATORS", str(toys.family))
         patch.setenv("IARBENCH_CACHE", str(folder / "cache"))
@@ -82,7 +74,7 @@ def test_a_submission_is_whole_and_small(made: Path, capsys: pytest.CaptureFixtu
     assert {row.submission for row in stored} == {name}
     assert {row.source for row in stored if row.detector == "encloss"} == {None}
     assert {row.source for row in stored if row.detector == "smooth"} == {f"sources/{name}/smooth.py"}
-    assert (board.sources(name) / "smooth.py").read_text() == PLUGIN
+    assert (board.sources(name) / "smooth.py").read_text() == SMOOTH
     assert board.scores_file(name).stat().st_size < 60_000
 
 
@@ -133,7 +125,7 @@ def change_record(folder: Path) -> str:
 
 def change_code(folder: Path) -> str:
     path = Board(folder / "board").sources(name_of(folder)) / "smooth.py"
-    path.write_text(PLUGIN + "\n")
+    path.write_text(SMOOTH + "\n")
     return f"{path} is not as it was submitted"
 
 
