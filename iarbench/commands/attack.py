@@ -21,7 +21,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     """Add the command to the command line."""
     description = "Attack every image of a set and write the result without further loss."
     parser = options.add_command(subparsers, "attack", "write an attacked image set", description, EXAMPLES)
-    parser.add_argument("--images", required=True, help="an image set: a name, a path or hf:owner/name@revision")
+    parser.add_argument("--images", required=True, help=f"an image set: {options.SET_HELP}")
     parser.add_argument("--attack", required=True, metavar="NAME", help="see `iarbench ls attacks`; join with +")
     parser.add_argument("--out", type=Path, required=True, help="new folder for the image set")
     parser.add_argument("--container", choices=["webp", "png"], default="webp", help="lossless file format")

@@ -23,7 +23,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
         "exit status is 1 for damage or a leak."
     )
     parser = options.add_command(subparsers, "audit", "find leaks and damage in image sets", description, EXAMPLES)
-    parser.add_argument("sets", nargs="+", metavar="SET", help="a name, a path or hf:owner/name@revision")
+    parser.add_argument("sets", nargs="+", metavar="SET", help=options.SET_HELP)
     parser.add_argument("--page", type=Path, metavar="FILE", help="also write a page with pictures, .html")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
 

@@ -32,7 +32,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser = options.add_command(subparsers, "gallery", "attribution by retrieval", description, EXAMPLES)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     build = options.add_command(actions, "build", "draw a gallery from an image set", "", EXAMPLES)
-    build.add_argument("set", metavar="SET", help="a name, a path or hf:owner/name@revision")
+    build.add_argument("set", metavar="SET", help=options.SET_HELP)
     build.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file for the gallery")
     build.add_argument("--k", type=options.positive, default=5, help="images per class; default: 5")
     build.add_argument("--seed", type=options.not_negative, default=0, help="of the draw; default: 0")

@@ -30,7 +30,7 @@ and episodes of few classes. Galleries hold clean images; only the queries are a
 def add_parser(actions: options.Subparsers, examples: str) -> None:
     """Add the action to those of `iarbench gallery`."""
     parser = options.add_command(actions, "evaluate", "Rank-1 and mAP on an image set", DESCRIPTION, examples)
-    parser.add_argument("set", metavar="SET", help="a name, a path or hf:owner/name@revision")
+    parser.add_argument("set", metavar="SET", help=options.SET_HELP)
     parser.add_argument("--k", default="1,5,10", metavar="LIST", help="images per class; default: 1,5,10")
     parser.add_argument("--draws", type=options.positive, default=5, help="galleries of each size; default: 5")
     parser.add_argument("--seed", type=options.not_negative, default=0, help="of the first draw; default: 0")

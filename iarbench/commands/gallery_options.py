@@ -25,17 +25,12 @@ def add_sides(parser: argparse.ArgumentParser) -> None:
 
 def add_encoder(parser: argparse.ArgumentParser) -> None:
     """--fingerprint, --weights, --mode and --device, for `encoder_of`."""
-    add_fingerprint(parser)
+    help = "of the three lowest bits: whether one is set, their value, or each apart; default: levels"
+    parser.add_argument("--fingerprint", choices=KINDS, default="levels", help=help)
     help = "weights of a ResNet-50, as released by LIDA; default: the small encoder that comes along"
     parser.add_argument("--weights", metavar="FILE", help=help)
     parser.add_argument("--mode", choices=MODES, default="full", help="what a ResNet-50 sees of the 256 px map")
     options.add_device(parser)
-
-
-def add_fingerprint(parser: argparse.ArgumentParser) -> None:
-    """--fingerprint."""
-    help = "of the three lowest bits: whether one is set, their value, or each apart; default: levels"
-    parser.add_argument("--fingerprint", choices=KINDS, default="levels", help=help)
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,6 @@ EXAMPLES = """  iarbench images import photos/ --out sets/photos --size 256
   iarbench images verify sets/photos         read everything, compare with the stored hashes
   iarbench images info iarbench-mini
 """
-SET_HELP = "a name, a path or hf:owner/name@revision"
 OF_A_SOURCE = (
     *("image_column", "id_column", "label_column", "group_column", "url_column"),
     *("files", "caption_seed", "config", "hub_split", "revision"),
@@ -51,22 +50,22 @@ def add_parser(subparsers: options.Subparsers) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_import(options.add_command(actions, "import", "make a set from a folder, Parquet or the Hub", "", EXAMPLES))
     join = options.add_command(actions, "join", "make one set of several", "", EXAMPLES)
-    join.add_argument("paths", nargs="+", metavar="SET", help=f"two or more: {SET_HELP}")
+    join.add_argument("paths", nargs="+", metavar="SET", help=f"two or more: {options.SET_HELP}")
     join.add_argument("--out", type=Path, required=True, help="new folder for the image set")
     join.add_argument(
         "--prefix", action="append", default=[], help="for the ids of a set; once for each, in their order"
     )
     lock = options.add_command(actions, "lock", "write a pinned list: ids, hashes, treatment", "", EXAMPLES)
-    lock.add_argument("path", metavar="SET", help=SET_HELP)
+    lock.add_argument("path", metavar="SET", help=options.SET_HELP)
     lock.add_argument("--out", type=Path, required=True, help="file for the lock, .jsonl")
     pull = options.add_command(actions, "pull", "download a set from the Hub and verify it", "", EXAMPLES)
     pull.add_argument("path", metavar="SET", help="hf:owner/name@revision; without a revision, the newest")
     pull.add_argument("--out", type=Path, help="new folder for a copy; default: it stays in the Hugging Face cache")
     pull.add_argument("--fingerprint", metavar="HEX", help="what it must be, such as a paper states; 12 digits or more")
     check = options.add_command(actions, "verify", "read a set and name every problem", "", EXAMPLES)
-    check.add_argument("path", metavar="SET", help=SET_HELP)
+    check.add_argument("path", metavar="SET", help=options.SET_HELP)
     tell = options.add_command(actions, "info", "sizes, sources, licences and fingerprint of a set", "", EXAMPLES)
-    tell.add_argument("path", metavar="SET", help=SET_HELP)
+    tell.add_argument("path", metavar="SET", help=options.SET_HELP)
     tell.add_argument("--json", action="store_true", help="as one JSON object")
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Endings of picture files that commands write -> the format as Pillow calls it."""
 
+SET_HELP = "a name, a path or hf:owner/name@revision"
+"""What may stand for an image set."""
+
 Subparsers = argparse._SubParsersAction  # type: ignore[type-arg]
 
 

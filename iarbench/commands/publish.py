@@ -32,7 +32,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     )
     parser = options.add_command(subparsers, "publish", "publish an image set or a generator", description, EXAMPLES)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("set", nargs="?", metavar="SET", help="a name, a path or hf:owner/name@revision")
+    what.add_argument("set", nargs="?", metavar="SET", help=options.SET_HELP)
     what.add_argument("--generator", metavar="NAME", help="a generator with files of its own instead of a set")
     parser.add_argument("--repo", required=True, metavar="OWNER/NAME", help="the repository; it is made if needed")
     parser.add_argument("--private", action="store_true", help="make it private")

@@ -39,7 +39,7 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--out", type=Path, help="folder of the run; default: runs/<task>")
     help = "folder of another run, whose scores are taken over where they are the same; may be given again"
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="RUN", help=help)
-    parser.add_argument("--images", help="another image set: a name, a path or hf:owner/name@revision")
+    parser.add_argument("--images", help=f"another image set: {options.SET_HELP}")
     examples = {"target": "var-mini", "detector": "quantloss,encloss", "attack": "jpeg50,crop0.8+jpeg50"}
     for name, example in examples.items():
         help = f"in place of the {name}s of the task, such as {example}"
