@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from doc_pages import blocks
 from toys import Toys
 
 import iarbench
 from iarbench import UserError
 from iarbench.results.rows import read_rows
 
-PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+PAGE = "docs/python.md"
 
 
 def test_every_line_of_the_page_runs(
@@ -24,8 +25,8 @@ def test_every_line_of_the_page_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IARBENCH_CACHE", str(tmp_path / "cache"))
     names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        exec(compile(block, str(PAGE), "exec"), names)
+    for block in blocks(PAGE, "python"):
+        exec(compile(block, PAGE, "exec"), names)
     out, err = capsys.readouterr()
     assert "llamagen-mini" in out
     assert "did you mean 'llamagen-mini'" in out

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from doc_pages import blocks
 from PIL import Image
 
 from iarbench.cli import main
@@ -18,9 +19,7 @@ from iarbench.results.rows import read_rows
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
 FILES = re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-COMMANDS = [
-    line for block in re.findall(r"^```bash\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
-]
+COMMANDS = "".join(blocks("docs/extending.md", "bash")).splitlines()
 
 
 def picture(folder: Path, name: str, seed: int) -> None:

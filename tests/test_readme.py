@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from doc_pages import blocks, commands
 from PIL import Image
 from stored_board import of_demo, of_mini
 
@@ -21,17 +22,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def lines() -> list[str]:
-    """Every command, in the order of the page."""
-    found = "\n".join(blocks("bash")).splitlines()
-    return [line.partition("#")[0].strip() for line in found if line.startswith("iarbench ")]
-
-
-@pytest.mark.parametrize("command", lines())
+@pytest.mark.parametrize("command", commands("README.md"))
 def test_every_command_is_understood(command: str) -> None:
     assert parser().parse_args(shlex.split(command)[1:]).command
 
@@ -56,7 +47,7 @@ def test_the_long_table_is_the_stored_result() -> None:
 
 
 def test_the_detector_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (snippet,) = blocks("python")
+    (snippet,) = blocks("README.md", "python")
     (tmp_path / "mine.py").write_text(snippet)
     run = ["run", "--detector", f"{tmp_path}/mine.py:Plain", "--target", "llamagen-mini", "--attack", "none"]
     assert main([*run, "--encoder", "original", "--limit", "4", "--out", str(tmp_path / "run"), "--quiet"]) == 0
@@ -84,7 +75,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture(root / "mine" / f"{number}.png", 200 + number)
     shutil.copytree(root / "mine", root / "downloads")
     shutil.copy(root / "mine" / "0.png", root / "picture.png")
-    (root / "mine.py").write_text(blocks("python")[0])
+    (root / "mine.py").write_text(blocks("README.md", "python")[0])
     (root / "tests").symlink_to(ROOT / "tests")
     return root
 
@@ -103,7 +94,9 @@ SMALLER = {"--minutes 30": "--steps 1", "--count 500": "--count 4", "--count 64"
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("line", [line for line in lines() if not any(part in line for part in ELSEWHERE)])
+@pytest.mark.parametrize(
+    "line", [line for line in commands("README.md") if not any(part in line for part in ELSEWHERE)]
+)
 def test_every_command_works_as_written(line: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
     if (workplace / "zoo" / "mine.yaml").is_file():  # `export`, some lines before

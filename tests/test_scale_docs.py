@@ -10,18 +10,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from doc_pages import ROOT, commands
 
 from iarbench.cli import main, parser
 
-ROOT = Path(__file__).parents[1]
 PAGES = ["docs/scale.md", "examples/slurm/README.md", "examples/ray/README.md"]
 NARROW = ["--limit", "4", "--target", "llamagen-mini", "--encoder", "original", "--detector", "quantloss"]
 NARROW += ["--attack", "none", "--device", "cpu", "--quiet"]
-
-
-def commands(page: str) -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    return [line.partition("  #")[0] for line in "\n".join(blocks).splitlines() if line.startswith("iarbench ")]
 
 
 def readme_line(engine: str) -> list[str]:

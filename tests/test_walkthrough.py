@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from doc_pages import blocks
 from loopback_hub import TOKEN, Hub, loopback_hub
 from official_layouts import packaged, write_official_layouts
 from PIL import Image
@@ -22,17 +22,13 @@ from iarbench.cli import parser
 from iarbench.images.image_set import ImageSet
 from iarbench.results.rows import read_rows
 
-PAGE = (Path(__file__).parents[1] / "docs/walkthrough.md").read_text(encoding="utf-8")
+PAGE = "docs/walkthrough.md"
 EACH = 40
 Pictures = Callable[[int], tuple[list[bytes], list[bytes]]]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
 def commands() -> list[list[str]]:
-    return [shlex.split(line) for line in "".join(blocks("bash")).splitlines()]
+    return [shlex.split(line) for line in "".join(blocks(PAGE, "bash")).splitlines()]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
@@ -67,7 +63,7 @@ def shared(each: int) -> tuple[list[bytes], list[bytes]]:
 @pytest.mark.parametrize(("pictures", "suite"), [(packaged, "iclr2026"), (shared, "iclr2026-default")])
 def test_the_whole_page(pictures: Pictures, suite: str, tmp_path: Path) -> None:
     write_official_layouts(tmp_path, *pictures(EACH))
-    (task,) = blocks("yaml")
+    (task,) = blocks(PAGE, "yaml")
     assert "suite:iclr2026]" in task
     (tmp_path / "walk.yaml").write_text(task.replace("suite:iclr2026", f"suite:{suite}"))
     printed: dict[str, str] = {}
@@ -75,7 +71,7 @@ def test_the_whole_page(pictures: Pictures, suite: str, tmp_path: Path) -> None:
         for command in commands():
             words = [sys.executable, "-m", "iarbench", *command[1:]]
             printed[" ".join(command[1:4])] = give(hub, tmp_path, words)
-        (snippet,) = blocks("python")
+        (snippet,) = blocks(PAGE, "python")
         loaded = give(hub, tmp_path, [sys.executable, "-c", snippet])
     assert loaded == "20 (64, 64) rar-mini/test/000000\n"
 

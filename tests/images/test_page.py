@@ -10,17 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from doc_pages import ROOT, blocks
 from PIL import Image
 
 from iarbench.cli import main
 from iarbench.images.image_set import ImageSet
 from iarbench.images.shards import COLUMNS
 
-PAGE = Path(__file__).parents[2] / "docs" / "images.md"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+PAGE = "docs/images.md"
 
 
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,9 +29,9 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     files = [Path(f"photos/{number}.jpg").read_bytes() for number in range(3)]
     table = pa.table({"image": files, "caption": ["a", "b", "c"], "photo": ["x", "x", "y"]})
     pq.write_table(table, "photos.parquet")
-    (source,) = blocks("python")
+    (source,) = blocks(PAGE, "python")
     Path("mine.py").write_text(source)
-    for line in "".join(blocks("bash")).splitlines():
+    for line in "".join(blocks(PAGE, "bash")).splitlines():
         assert main(shlex.split(line)[1:]) == 0, line
     assert len(ImageSet.open("sets/both")) == 5
     assert len(ImageSet.open("sets/small")) == 3947
@@ -43,5 +40,6 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_page_has_every_column() -> None:
-    rows = [line.split("|")[1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    lines = (ROOT / PAGE).read_text(encoding="utf-8").splitlines()
+    rows = [line.split("|")[1] for line in lines if line.startswith("| `")]
     assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == COLUMNS
