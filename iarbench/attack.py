@@ -12,7 +12,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from iarbench.errors import UserError
@@ -61,6 +62,14 @@ class Attack(ABC):
     def depends_on(self) -> dict[str, str]:
         """What else than its name and version decides the pixels, such as the hash of weights: a part of every key."""
         return {}
+
+    def tokenizers(self) -> tuple[str, ...]:
+        """The generators whose tokenizers the attack reads and writes with."""
+        return ()
+
+    def with_weights(self, weights_dir: Path) -> Attack:
+        """The attack that looks for weight files in that folder first; itself where it needs none."""
+        return self
 
     @abstractmethod
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -115,6 +124,14 @@ class Chain(Attack):
         found = [step.depends_on() for step in self.steps]
         return {f"{key}_{place}": value for place, one in enumerate(found, 1) for key, value in one.items()}
 
+    def tokenizers(self) -> tuple[str, ...]:
+        """Of all steps."""
+        return tuple(name for step in self.steps for name in step.tokenizers())
+
+    def with_weights(self, weights_dir: Path) -> Attack:
+        """Every step with them."""
+        return replace(self, steps=tuple(step.with_weights(weights_dir) for step in self.steps))
+
     def apply(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         """Apply every step in turn."""
         for step in self.steps:
@@ -122,12 +139,12 @@ class Chain(Attack):
         return image
 
 
-def parse(text: str) -> Attack:
+def parse(text: str, weights_dir: Path | None = None) -> Attack:
     """The attack behind a name such as "jpeg60", "none", "jpeg50+resize:scale=0.5,filter=lanczos" or
     "./mine.py:Rotate:degrees=30".
 
     `none` inside a chain is dropped; an attack from a file joins the registry under its own prefix for this process,
-    so that its canonical name parses too.
+    so that its canonical name parses too. `weights_dir`: where attacks through a tokenizer look for its weights first.
 
     Raises:
         UserError: unknown name, a number or field missing, unknown, malformed or out of range.
@@ -135,7 +152,8 @@ def parse(text: str) -> Attack:
     steps = [step for part in text.split("+") if not isinstance(step := _parse_one(part.strip(), text), Identity)]
     if not steps:
         return Identity()
-    return steps[0] if len(steps) == 1 else Chain(tuple(steps))
+    attack = steps[0] if len(steps) == 1 else Chain(tuple(steps))
+    return attack if weights_dir is None else attack.with_weights(weights_dir)
 
 
 def attack_image(attack: Attack, image: Image.Image, image_id: str) -> Image.Image:
@@ -201,7 +219,7 @@ def require_range(name: str, what: str, value: float, low: float, high: float, *
 
 def _parse_one(part: str, text: str) -> Attack:
     if part.startswith("suite:"):
-        raise UserError(f"{part!r} stands for several attacks: only `iarbench run --attack` and tasks take it")
+        raise UserError(f"{part!r} stands for several attacks: give it as `--attack suite:NAME`, or in a task")
     if not part:
         where = f" in {text!r}" if text else ""
         raise UserError(f"empty attack name{where}: write 'none' or names joined by '+', such as 'jpeg50+resize0.5'")

@@ -1,6 +1,7 @@
 """Attacks through a tokenizer: an image comes back as another generator would write it, or with changed tokens.
 
-The tokenizer is any of `iarbench ls generators`, with its original encoder, found beside its description or on the Hub.
+The tokenizer is any of `iarbench ls generators`, with its original encoder, found in --weights DIR, beside its
+description or on the Hub.
 It works on the CPU, one image at a time and on one thread, so that nothing but the image decides the result; another
 kind of processor may round a pixel to the next grey level. The hash of its weights is part of every key.
 """
@@ -9,8 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -30,8 +33,40 @@ if TYPE_CHECKING:
 _loading = threading.Lock()
 
 
+class _ThroughTokenizer(Attack):
+    """An attack that reads and writes images with the tokenizer of a generator, `model`."""
+
+    if TYPE_CHECKING:  # a field of every subclass, in the place that its names give it
+        model: str
+    _weights_dir: ClassVar[Path | None] = None
+    """Of the instance that `with_weights` makes; no field, since it is no part of the attack's name."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        variants.get(self.model)
+
+    def depends_on(self) -> dict[str, str]:
+        """The weights of the tokenizer."""
+        return {"attack_weights": weights_hash(variants.get(self.model), variants.ORIGINAL, self._weights_dir)}
+
+    def tokenizers(self) -> tuple[str, ...]:
+        """That of `model`."""
+        return (self.model,)
+
+    def with_weights(self, weights_dir: Path) -> Attack:
+        """The same attack; its weights are looked for in that folder first."""
+        other = copy(self)
+        object.__setattr__(other, "_weights_dir", weights_dir)
+        return other
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, loaded once for the whole process. Raises UserError when its weights cannot be had."""
+        with _loading:
+            return _tokenizer(self.model, self._weights_dir, self.depends_on()["attack_weights"])
+
+
 @dataclass(frozen=True)
-class Regenerate(Attack):
+class Regenerate(_ThroughTokenizer):
     """`regenerate:model=rar-mini`: encoded, quantised and decoded by that generator's tokenizer.
 
     An image of another size goes through at the tokenizer's (bicubic there and back). `rounds`: how often, 1 to 16
@@ -45,17 +80,12 @@ class Regenerate(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        variants.get(self.model)
         if not 1 <= self.rounds <= 16:
             raise UserError(f"attack {self.name!r}: rounds is how often it is done, from 1 to 16")
 
-    def depends_on(self) -> dict[str, str]:
-        """The weights of the tokenizer."""
-        return {"attack_weights": weights_of(self.model)}
-
     def apply(self, image: Image.Image, rng: Generator) -> Image.Image:
         """Encode, quantise and decode; `rng` is not used."""
-        tokenizer = tokenizer_of(self.model)
+        tokenizer = self.tokenizer()
 
         def again(images: Tensor) -> Tensor:
             return tokenizer.decode(tokenizer.quantize(tokenizer.encode(images)).features)
@@ -66,7 +96,7 @@ class Regenerate(Attack):
 
 
 @dataclass(frozen=True)
-class Tokens(Attack):
+class Tokens(_ThroughTokenizer):
     """`tokens:share=0.1,model=rar-mini`: that share of the image's tokens is changed by who can read and write them.
 
     The image is encoded and quantised by the model's own tokenizer; every token is, with the probability `share` (above
@@ -85,21 +115,16 @@ class Tokens(Attack):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_range(self.name, "share of tokens (or bits) that are changed", self.share, 0, 1, above_low=True)
-        variants.get(self.model)
         if not 0 <= self.scale <= 64:
             raise UserError(f"attack {self.name!r}: scale is a scale of the tokenizer, from 1 (coarsest), or 0 for all")
         if not 1 <= self.near <= 1024:
             raise UserError(f"attack {self.name!r}: near is how many of the nearest codes are drawn from, 1 to 1024")
 
-    def depends_on(self) -> dict[str, str]:
-        """The weights of the tokenizer."""
-        return {"attack_weights": weights_of(self.model)}
-
     def apply(self, image: Image.Image, rng: Generator) -> Image.Image:
         """Encode, change tokens and decode."""
         from iarbench.attacks.token_swap import swapped
 
-        tokenizer = tokenizer_of(self.model)
+        tokenizer = self.tokenizer()
 
         def changed(images: Tensor) -> Tensor:
             tokens = tokenizer.quantize(tokenizer.encode(images)).tokens
@@ -111,22 +136,11 @@ class Tokens(Attack):
         return through(image, tokenizer.image_size, changed)
 
 
-def weights_of(model: str) -> str:
-    """SHA-256 identity of the tokenizer's weights."""
-    return weights_hash(variants.get(model), variants.ORIGINAL)
-
-
-def tokenizer_of(model: str) -> Tokenizer:
-    """The tokenizer, loaded once for the whole process. Raises UserError when its weights cannot be had."""
-    with _loading:
-        return _tokenizer(model, weights_of(model))
-
-
 @lru_cache(maxsize=2)  # chains use one or two; a released tokenizer takes hundreds of megabytes
-def _tokenizer(model: str, weights: str) -> Tokenizer:
+def _tokenizer(model: str, weights_dir: Path | None, weights: str) -> Tokenizer:
     from iarbench.models.loading import load_tokenizer
 
-    return load_tokenizer(variants.get(model))
+    return load_tokenizer(variants.get(model), weights_dir=weights_dir)
 
 
 def through(image: Image.Image, size: int, change: Callable[[Tensor], Tensor]) -> Image.Image:

@@ -89,7 +89,7 @@ def execute(args: argparse.Namespace) -> int:
 
     engine, settings = launch(args), options.settings(args)
     task, notes = _task(args)
-    if args.dry_run and (status := show_lacking(task, settings.weights_dir, args.json)):
+    if args.dry_run and (status := show_lacking(task, notes, settings.weights_dir, args.json)):
         return status
     out = args.out or Path("runs") / task.spec.name
     if not args.dry_run:
@@ -118,12 +118,13 @@ def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:
     from iarbench.harness.own_images import own_task
     from iarbench.harness.own_set import OwnImages
     from iarbench.harness.reuse import require_runs
+    from iarbench.harness.suites import with_suites
     from iarbench.task import Task
 
     own = OwnImages.asked(
         args.members, args.real, args.group_by, args.group_column, args.with_others, args.read_as, args.images
     )
-    task = (
+    task, suites = with_suites(
         Task.load(args.task)
         .narrowed(
             targets=options.names(args.target),
@@ -138,9 +139,10 @@ def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:
     )
     require_runs(args.reuse)
     if own is None:
-        return task, []
+        return task, suites
     require_writable(cache_dir(), "IARBENCH_CACHE")
-    return own_task(task, own, cache_dir() / "own-images", None if args.quiet else sys.stderr)
+    task, notes = own_task(task, own, cache_dir() / "own-images", None if args.quiet else sys.stderr)
+    return task, [*suites, *notes]
 
 
 def _describe(plan: Plan, out: Path, as_json: bool) -> int:

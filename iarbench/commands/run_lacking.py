@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from iarbench.task import Task
 
 
-def show_lacking(task: Task, weights_dir: Path | None, as_json: bool) -> int:
-    """Print what is missing and what the task will cost; 1 when something is missing, 0 and nothing printed if not."""
+def show_lacking(task: Task, notes: Sequence[str], weights_dir: Path | None, as_json: bool) -> int:
+    """Print what a task without suites lacks here and what it will cost, then notes; 1 when something is missing, 0 and
+    nothing printed if not."""
     from iarbench.harness.all_detectors import with_all
     from iarbench.harness.estimate import estimate
     from iarbench.harness.lacking import lacking
-    from iarbench.harness.suites import with_suites
 
-    task, notes = with_suites(task)
     task, _ = with_all(task, {task.spec.fit_split})  # its images may not be here to be asked for their splits
     lacks = lacking(task, weights_dir)
     if not lacks:

@@ -125,7 +125,7 @@ def _work_off(
     ready: Ready | None,
 ) -> None:
     at_hand = ready or make_ready(jobs, plan, root, settings)
-    preparation = plan.task.spec.preparation
+    preparation, weights = plan.task.spec.preparation, plan.weights_dir
 
     def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
         columns = _columns(job, at_hand)
@@ -138,7 +138,7 @@ def _work_off(
             write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
 
     def work(jobs: Sequence[Job]) -> list[tuple[Job, list[Slab]]]:
-        return [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, preparation)) for job in jobs]
+        return [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, preparation, weights)) for job in jobs]
 
     # Every thread would compile anew.
     if settings.device == "cpu" and not settings.workers and not settings.compile:
@@ -202,7 +202,8 @@ def _isolated(
             found[cell.isolated_key] = detector
             if cell.detector not in tried:
                 tried.add(cell.detector)
-                slab = Slab(job.chunk.image_ids[:TRIED], job.attack, job.image_size, plan.task.spec.preparation)
+                few, preparation = job.chunk.image_ids[:TRIED], plan.task.spec.preparation
+                slab = Slab(few, job.attack, job.image_size, preparation, plan.weights_dir)
                 images = to_images(prepare(plan.images, slab), settings.device)
                 detector.require_scores_of_images_alone(images, settings.precision)
                 detector.require_unchanged_weights()

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from iarbench.attack import parse
+from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.harness.choose import choose_all
 from iarbench.harness.costs import LOSSLESS_BYTES_A_PIXEL
@@ -47,17 +49,22 @@ class Lack:
 def lacking(task: Task, weights_dir: Path | None) -> list[Lack]:
     """Everything that `task` needs and this machine lacks; nothing is downloaded, no torch.
 
-    Weights: tokenizers and encoders of the targets, and transformers where a detector reads them or where the task says
-    how its images are made and some are missing. Images: only where the task says how they are made (`sets`).
+    Weights: tokenizers and encoders of the targets, tokenizers that attacks go through, and transformers where a
+    detector reads them or where the task says how its images are made and some are missing. Images: only where the task
+    says how they are made (`sets`).
     """
     missing = missing_counts(task)
     images = [_images(task, *one) for one in missing]
     images.sort(key=lambda one: one.source not in task.spec.real)  # captions before prompts
-    to_make = {source for source, _, _ in missing}
+    to_make = {source for source, _, _ in missing if source in task.generators}
     reads = any("transformer" in choice.kind.reads for choice in choose_all(task.spec.detectors))
+    with_transformer = dict.fromkeys(task.spec.targets, reads)
+    with_transformer |= {name: True for name in task.generators if name in to_make}
+    for model in (model for attack in task.spec.attacks for model in parse(attack).tokenizers()):
+        with_transformer.setdefault(model, False)
     weights: dict[str, Lack] = {}
-    for name in dict.fromkeys((*task.spec.targets, *(one for one in task.generators if one in to_make))):
-        for lack in _weights(name, task, weights_dir, reads or name in to_make):
+    for name, transformer in with_transformer.items():
+        for lack in _weights(name, task, weights_dir, transformer):
             weights.setdefault(f"{lack.where} {lack.what.partition(' for ')[0]}", lack)
     fetched, trained = ([one for one in weights.values() if (one.where == TRAINED) == made] for made in (False, True))
     return [*fetched, *images, *trained]
@@ -68,7 +75,7 @@ def missing_counts(task: Task) -> list[tuple[str, str, int]]:
     if not task.spec.sets:
         return []
     try:
-        index = ImageSet.open(task.spec.images).index()
+        index = ImageSet.open(images_path(task.spec.images)).index()
         have = index.groupby(["source", "split"]).size().to_dict()
     except UserError:
         have = {}

@@ -91,7 +91,7 @@ class _Images:
         fit = self.fit
         for start in range(0, len(fit.image_ids), BATCH):
             ids, sources = fit.image_ids[start : start + BATCH], fit.sources[start : start + BATCH]
-            slab = Slab(ids, CLEAN, fit.variant.image_size, self.plan.task.spec.preparation)
+            slab = Slab(ids, CLEAN, fit.variant.image_size, self.plan.task.spec.preparation, self.plan.weights_dir)
             images = to_images(prepare(self.plan.images, slab), self.settings.device)
             own = torch.tensor([source == fit.target for source in sources], device=images.device)
             real = torch.tensor([source in fit.real for source in sources], device=images.device)

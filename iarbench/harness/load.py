@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -37,13 +38,17 @@ class Slab:
     attack: str
     image_size: int
     preparation: Preparation
+    weights_dir: Path | None
+    """where attacks through a tokenizer look first"""
 
 
-def slabs(image_ids: tuple[str, ...], attack: str, image_size: int, preparation: Preparation) -> list[Slab]:
+def slabs(
+    image_ids: tuple[str, ...], attack: str, image_size: int, preparation: Preparation, weights_dir: Path | None
+) -> list[Slab]:
     """Cut a list of images into slabs whose pixels take a few tens of megabytes at most."""
     step = max(1, min(_SLAB_IMAGES, _SLAB_BYTES // (3 * image_size**2)))
     return [
-        Slab(image_ids[start : start + step], attack, image_size, preparation)
+        Slab(image_ids[start : start + step], attack, image_size, preparation, weights_dir)
         for start in range(0, len(image_ids), step)
     ]
 
@@ -54,7 +59,7 @@ def prepare(images: ImageSet, slab: Slab) -> np.ndarray:
     Raises:
         UserError: an image that cannot be decoded, or of another size where sizes must be exact.
     """
-    attack = _attack(slab.attack)
+    attack = _attack(slab.attack, slab.weights_dir)
     pixels = np.empty((len(slab.image_ids), slab.image_size, slab.image_size, 3), dtype=np.uint8)
     for place, record in enumerate(images.read(slab.image_ids)):
         image = slab.preparation.image(record, slab.image_size)

@@ -124,6 +124,8 @@ class Plan:
     """"target/encoder" -> weights hash."""
     notes: tuple[str, ...]
     """What the user should know about what is left out."""
+    weights_dir: Path | None
+    """Where attacks through a tokenizer look for its weights first."""
 
     @property
     def parts(self) -> list[Part]:
@@ -167,7 +169,7 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, 
     used: set[str] = set()
     chunks: dict[tuple[str, str, int | None], list[Chunk]] = {}
     for text in task.attacks_for(task.spec.attacks):
-        attack = attacks.parse(text)
+        attack = attacks.parse(text, settings.weights_dir)
         acted = {"attack": attack.name, "attack_version": attack.version, **_attack_code(text)}
         acted = {**acted, **attack.depends_on(), **setting}
         for source, split, rows in splits:
@@ -185,7 +187,8 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, 
     if hashed:
         looked_at.require_unchanged()
     notes += looked_at.shared_files()
-    return Plan(task, images, index[index["image_id"].isin(used)], tuple(jobs), weights, tuple(dict.fromkeys(notes)))
+    needed, notes = index[index["image_id"].isin(used)], list(dict.fromkeys(notes))
+    return Plan(task, images, needed, tuple(jobs), weights, tuple(notes), settings.weights_dir)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,6 @@ from iarbench.device import cores
 from iarbench.harness.load import prepare, slabs
 from iarbench.harness.plan import Job, Plan
 from iarbench.harness.store import Part, is_stored, safe, write_part
-from iarbench.images.image_set import ImageSet
-from iarbench.images.preparation import Preparation
 from iarbench.progress import Progress
 from iarbench.results.rows import CLEAN
 from iarbench.results.scores import QUALITY
@@ -93,15 +91,15 @@ def measure(todo: Sequence[Measure], plan: Plan, root: Path, progress: TextIO | 
 
 def measure_one(one: Measure, plan: Plan, root: Path) -> Measure:
     """Measure a part and store it below `root`."""
-    pairs = list(_measured(one, plan.images, plan.task.spec.preparation))
+    pairs = list(_measured(one, plan))
     scores = {"psnr": [pair[0] for pair in pairs], "ssim": [pair[1] for pair in pairs]}
     write_part(root, one.part, scores, [0.0] * len(pairs), "cpu")
     return one
 
 
-def _measured(one: Measure, images: ImageSet, treatment: Preparation) -> Iterator[tuple[float, float]]:
-    ids = one.part.chunk.image_ids
-    clean, attacked = (slabs(ids, name, one.image_size, treatment) for name in (CLEAN, one.attack))
+def _measured(one: Measure, plan: Plan) -> Iterator[tuple[float, float]]:
+    ids, images, treatment = one.part.chunk.image_ids, plan.images, plan.task.spec.preparation
+    clean, attacked = (slabs(ids, name, one.image_size, treatment, plan.weights_dir) for name in (CLEAN, one.attack))
     for before, after in zip(clean, attacked, strict=True):
         for pair in zip(prepare(images, before), prepare(images, after), strict=True):
             yield psnr(*pair), ssim(*pair)

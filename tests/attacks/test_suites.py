@@ -50,7 +50,7 @@ def test_suites_expand_in_place_and_say_what_they_lack(monkeypatch: pytest.Monke
         expand(["avif50"])
     with pytest.raises(UserError, match="unknown suite of attacks 'wames': did you mean 'waves'"):
         expand(["suite:wames"])
-    with pytest.raises(UserError, match="'suite:wmar' stands for several attacks: only `iarbench run"):
+    with pytest.raises(UserError, match="'suite:wmar' stands for several attacks: give it as"):
         parse("suite:wmar")
 
 

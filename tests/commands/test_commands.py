@@ -106,6 +106,8 @@ def test_an_attacked_set_pairs_with_the_clean_one(toys: Toys, tmp_path: Path) ->
         "images_fingerprint": clean.fingerprint,
         "attack": "noise0.05",
         "attack_version": 1,
+        "container": "png",
+        "left_out": [],
     }
 
 

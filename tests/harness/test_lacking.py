@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -157,6 +158,17 @@ def test_the_papers_evaluation_runs_to_the_end_on_stand_ins(
     ]
     assert best == [1.0] * len(best)
     assert len(best) == 15
+
+
+def test_a_packaged_image_set_is_looked_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "tasks/mini.yaml").read_text()
+    recipe = "sets:\n  generated: {images: {test: 1}, command: make}\n  flickr: {images: {test: 1000000}}\n"
+    task = tmp_path / "mini.yaml"
+    task.write_text(text + recipe)
+    assert main(["run", "--task", str(task), "--dry-run"]) == 1
+    out = capsys.readouterr().out
+    assert "1 things are missing" in out
+    assert re.search(r"images: flickr/test: 1000000 images, \d+ are there", out)
 
 
 def test_a_task_that_has_everything_shows_its_plan(
