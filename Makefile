@@ -9,7 +9,7 @@ demo: $(STAMP)
 	$(BIN)/iarbench run --detector quantloss --encoder inverse --out runs/demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m long
