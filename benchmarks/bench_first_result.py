@@ -11,7 +11,7 @@ from statistics import median
 
 from common import keep
 
-ROUNDS = 5
+ROUNDS = 3
 IARBENCH = [sys.executable, "-m", "iarbench"]
 
 
@@ -27,7 +27,8 @@ def main() -> None:
         folder = Path(name)
 
         def commands(number: int) -> dict[str, list[str]]:
-            run = [*IARBENCH, "run", "--limit", "20", "--detector", "quantloss", "--out", str(folder / f"run-{number}")]
+            run = [*IARBENCH, "run", "--limit", "20", "--detector", "quantloss", "--encoder", "inverse"]
+            run += ["--attack", "none,jpeg50", "--out", str(folder / f"run-{number}")]
             return {
                 "import_torch": [sys.executable, "-c", "import torch"],
                 "help": [*IARBENCH, "--help"],

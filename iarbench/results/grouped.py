@@ -1,7 +1,8 @@
-"""Rows in a quarter of the space: what the rows of one group have in common is written once.
+"""Rows in a sixth of the space: what the rows of one group have in common is written once.
 
-A line is a JSON object with the fields that all its rows share, and under `rows` the fields of each that differ. Fields
-with their default are left out. `iarbench.results.rows.read_rows` reads such lines as well as single rows.
+A line is a JSON object with the fields that all its rows share, and under `columns` the fields that differ, each with a
+list of one value per row. Fields with their default in all rows are left out. `iarbench.results.rows.read_rows` reads
+such lines as well as single rows.
 """
 
 from __future__ import annotations
@@ -32,33 +33,46 @@ ALWAYS = ("schema_version", "kind")
 
 def grouped_lines(rows: Iterable[BaseModel]) -> list[str]:
     """The rows as lines, without line ends."""
-    return [_line(list(group)) for _, group in groupby(rows, key=_group)]
+    return [line for _, group in groupby(rows, key=_group) for line in _lines(list(group))]
 
 
 def ungrouped(found: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of one line, in full but for defaults."""
-    if not isinstance(found.get("rows"), list) or not all(isinstance(own, dict) for own in found["rows"]):
+    columns = found.get("columns")
+    if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
         return [found]
-    shared = {name: value for name, value in found.items() if name != "rows"}
-    return [{**shared, **own} for own in found["rows"]]
+    if len({len(values) for values in columns.values()}) != 1:
+        return [found]  # damaged, as whoever makes a row of it will say
+    shared = {name: value for name, value in found.items() if name != "columns"}
+    each = zip(*columns.values(), strict=True)
+    return [{**shared, **dict(zip(columns, values, strict=True))} for values in each]
 
 
 def _group(row: BaseModel) -> tuple[object, ...]:
     return tuple(getattr(row, name, None) for name in TOGETHER)
 
 
-def _line(rows: Sequence[BaseModel]) -> str:
-    told = [_told(row) for row in rows]
-    first, *others = told
+def _lines(rows: Sequence[BaseModel]) -> list[str]:
+    """One line for rows that differ in something, else a line each."""
+    usual = _defaults(type(rows[0]))
+    told = [row.model_dump(mode="json") for row in rows]
+    columns = {name: [one[name] for one in told] for name in told[0]}
+    own = {name: values for name, values in columns.items() if any(value != values[0] for value in values)}
     shared = {
-        name: value for name, value in first.items() if all(name in other and other[name] == value for other in others)
+        name: values[0]
+        for name, values in columns.items()
+        if name not in own and (name in ALWAYS or name not in usual or values[0] != usual[name])
     }
-    own = [{name: value for name, value in one.items() if name not in shared} for one in told]
-    return json.dumps({**shared, "rows": own}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if not own:
+        return [_text(shared)] * len(rows)
+    return [_text({**shared, "columns": own})]
 
 
-def _told(row: BaseModel) -> dict[str, Any]:
-    fields = type(row).model_fields
-    usual = {name: list(f.default) if isinstance(f.default, tuple) else f.default for name, f in fields.items()}
-    told = row.model_dump(mode="json").items()
-    return {name: value for name, value in told if name in ALWAYS or fields[name].is_required() or value != usual[name]}
+def _text(line: dict[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
+    """What fields are where nothing is said, as JSON has it."""
+    fields = {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
+    return {name: list(usual) if isinstance(usual, tuple) else usual for name, usual in fields.items()}

@@ -1,0 +1,47 @@
+"""Rows on one line: what they share once, what differs as columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from board_rows import row
+
+from iarbench.errors import UserError
+from iarbench.results.grouped import grouped_lines, ungrouped
+from iarbench.results.rows import read_rows
+
+
+def test_what_differs_stands_in_columns_and_reads_back(tmp_path: Path) -> None:
+    first = row(metric="tpr_at_fpr", fpr_nominal=0.01, threshold_kind="matched", value=0.5)
+    rows = [first, first.model_copy(update={"value": 0.75, "fpr_nominal": 0.05}), row(metric="auroc", value=1.0)]
+    (line,) = grouped_lines(rows)
+    found = json.loads(line)
+    assert found["columns"]["value"] == [0.5, 0.75, 1.0]
+    assert found["detector"] == first.detector
+    assert "detector" not in found["columns"]
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n")
+    assert read_rows(path) == rows
+
+
+def test_another_cell_is_another_line_and_one_row_or_equal_ones_need_no_columns(tmp_path: Path) -> None:
+    rows = [row(attack="none"), row(attack="jpeg50"), row(attack="jpeg50")]
+    lines = grouped_lines(rows)
+    assert [("columns" in json.loads(line), json.loads(line)["attack"]) for line in lines] == [
+        (False, "none"), (False, "jpeg50"), (False, "jpeg50")
+    ]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    assert read_rows(path) == rows
+
+
+@pytest.mark.parametrize("columns", [{"value": [1.0], "low": [0.5, 0.6]}, {"value": 1.0}, [], {}])
+def test_damaged_columns_are_no_rows_and_said_in_a_line(columns: object, tmp_path: Path) -> None:
+    found = {**json.loads(row().model_dump_json()), "columns": columns}
+    assert ungrouped(found) == [found]
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(found) + "\n")
+    with pytest.raises(UserError, match=r"rows\.jsonl:1 is not a row of results: columns"):
+        read_rows(path)
