@@ -132,3 +132,9 @@ def test_a_picture_is_traced_with_the_packaged_set(
 
 def test_the_cards_page_is_what_the_descriptions_say() -> None:
     assert (Path(__file__).parents[1] / "docs" / "zoo.md").read_text() == page()
+
+
+def test_authors_are_written_in_letters() -> None:
+    authors = ImageSet.open("iarbench-mini").index()["author"].dropna()
+    assert not authors.str.contains("\\", regex=False).any()
+    assert {"Frédéric BISSON", "總統府"} <= set(authors)

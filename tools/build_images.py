@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from multiprocessing import get_context
@@ -56,9 +57,14 @@ def flickr(path: Path) -> Iterator[ImageRecord]:
             group=row["author_url"],
             condition=str(row["label"]),
             licence=row["licence"],
-            author=row["author"],
+            author=written_out(row["author"]),
             page=row["landing_url"],
         )
+
+
+def written_out(name: str) -> str:
+    r"""A name in which the list of photographs has octal escapes for the bytes of UTF-8 (`Fr\303\251d\303\251ric`)."""
+    return re.sub(rb"\\([0-7]{3})", lambda escape: bytes([int(escape[1], 8)]), name.encode()).decode()
 
 
 def _splits(photographs: Mapping[str, int]) -> dict[str, str]:
