@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from iarbench import __version__
 from iarbench.commands.parsing import Parser
 from iarbench.errors import UserError
+from iarbench.progress import shown_on
 
 COMMANDS = (
     "run",
@@ -77,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             complete(parser())
         words = list(sys.argv[1:] if argv is None else argv)
         args = parser().parse_args([*words[1:], "--help"] if words[:1] == ["help"] else words)
-        status = importlib.import_module(f"iarbench.commands.{args.command}").execute(args)
+        with shown_on(None if getattr(args, "quiet", False) else sys.stderr):
+            status = importlib.import_module(f"iarbench.commands.{args.command}").execute(args)
         sys.stdout.flush()
         return int(status)
     except UserError as error:

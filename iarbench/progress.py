@@ -5,10 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Literal, Self, TextIO
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, Self, TextIO, TypeVar
 
 EVERY = 5.0
 """Seconds between plain lines."""
+
+_Item = TypeVar("_Item")
 
 
 class Progress:
@@ -20,6 +25,7 @@ class Progress:
         start: how many of them an earlier run has done; they count as done, not as fast.
         unit: what is counted.
         stream: where to write; None writes nothing.
+        patience: seconds in which nothing is written, so that what is soon over says nothing.
     """
 
     def __init__(
@@ -29,12 +35,14 @@ class Progress:
         start: int = 0,
         unit: str = "images",
         stream: TextIO | Literal["stderr"] | None = "stderr",
+        patience: float = 0.0,
     ) -> None:
         stream = sys.stderr if stream == "stderr" else stream  # now, not when this module was first imported
         self.label, self.total, self.start, self.done, self.unit, self.stream = label, total, start, start, unit, stream
         self._terminal = stream is not None and stream.isatty()
         self._began = self._shown = time.monotonic()
         self._width = 0
+        self._patience = patience
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -53,6 +61,8 @@ class Progress:
     def show(self, done: int, left: float | None = None, **numbers: float) -> None:
         """Set the count, and show it with the ``numbers``, not too often; ``left``: seconds, where they are known."""
         self.done, now = done, time.monotonic()
+        if now - self._began < self._patience:
+            return
         over = left == 0 if self.total is None else done >= self.total
         if now - self._shown >= (0.1 if self._terminal else EVERY) or over:
             self._shown = now
@@ -79,6 +89,46 @@ class Progress:
         if self.stream is not None:
             self.stream.write(text)
             self.stream.flush()
+
+
+_under_way: ContextVar[TextIO | Progress | None] = ContextVar("under_way", default=None)
+"""Where `counted` shows how far work is: on a stream, or as a part of what is being counted; None: nowhere."""
+
+
+@contextmanager
+def shown_on(stream: TextIO | None) -> Iterator[None]:
+    """Within it, `counted` writes to this stream. Commands are within it; for others `counted` is silent."""
+    before = _under_way.get()
+    _under_way.set(stream)
+    try:
+        yield
+    finally:
+        _under_way.set(before)
+
+
+def counted(items: Iterable[_Item], label: str, total: int | None, unit: str = "images") -> Iterator[_Item]:
+    """The items; work on them that takes longer than `EVERY` seconds shows how far it is, and the time that is left.
+
+    Within the work on another `counted`, they are a sign that the outer one goes on. Arguments: as for `Progress`.
+    """
+    where = _under_way.get()
+    if where is None:
+        yield from items
+        return
+    if isinstance(where, Progress):
+        for item in items:
+            yield item
+            where.advance(0)
+        return
+    bar = Progress(label, total, unit=unit, stream=where, patience=EVERY)
+    _under_way.set(bar)
+    try:
+        with bar:
+            for item in items:
+                yield item
+                bar.advance(1)
+    finally:
+        _under_way.set(where)
 
 
 def duration(seconds: float) -> str:

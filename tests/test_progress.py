@@ -5,7 +5,7 @@ import io
 import pytest
 
 from iarbench import progress
-from iarbench.progress import Progress, duration
+from iarbench.progress import Progress, counted, duration, shown_on
 
 
 class Terminal(io.StringIO):
@@ -64,3 +64,50 @@ def test_quiet_writes_nothing(clock: list[float]) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (185, "3 min 05 s"), (7620, "2 h 07 min")])
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def work(clock: list[float], seconds: float, count: int = 4) -> list[int]:
+    done = []
+    for item in counted(range(count), "hashing", count, "files"):
+        clock[0] += seconds
+        done.append(item)
+    return done
+
+
+def test_long_work_is_counted_where_a_command_shows_it(clock: list[float]) -> None:
+    stream = io.StringIO()
+    assert work(clock, 3) == [0, 1, 2, 3]
+    with shown_on(stream):
+        assert work(clock, 1) == [0, 1, 2, 3]  # soon over
+        assert stream.getvalue() == ""
+        work(clock, 3)
+    work(clock, 3)
+    assert stream.getvalue().splitlines() == [
+        "hashing 2/4 files  0.33 files/s  6 s left",
+        "hashing 4/4 files  0.33 files/s  0 s left",
+    ]
+
+
+def test_work_within_work_is_a_sign_of_life(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with shown_on(stream):
+        for _ in counted(range(2), "learning", 2, "detectors"):
+            work(clock, 3)
+        work(clock, 6, 1)
+    assert stream.getvalue().splitlines() == [
+        "learning 0/2 detectors  0 detectors/s  unknown left",
+        "learning 0/2 detectors  0 detectors/s  unknown left",
+        "learning 1/2 detectors  0.056 detectors/s  18 s left",
+        "learning 1/2 detectors  0.042 detectors/s  24 s left",
+        "learning 2/2 detectors  0.083 detectors/s  0 s left",
+        "hashing 1/1 files  0.17 files/s  0 s left",
+    ]
+
+
+def test_what_breaks_off_is_no_longer_under_way(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with shown_on(stream):
+        for _ in counted(range(2), "learning", 2, "detectors"):
+            break
+        work(clock, 6, 1)
+    assert stream.getvalue().splitlines() == ["hashing 1/1 files  0.17 files/s  0 s left"]

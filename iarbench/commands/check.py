@@ -52,10 +52,12 @@ def execute(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from iarbench.checks.manifest import check_manifest
     from iarbench.checks.parity import check_folder
+    from iarbench.progress import counted
 
     failed = 0
-    for path in map(Path, args.paths):
-        lines = list(check_folder(path) if args.what == "parity" else check_manifest(path))
+    for path in counted(map(Path, args.paths), "checking", len(args.paths), "paths"):
+        found = check_folder(path) if args.what == "parity" else check_manifest(path)
+        lines = list(counted(found, "checking", None, "properties"))
         over = [line for line in lines if str(line).startswith("OVER")]
         print(f"{path}: {len(lines)} checks, {len(over)} over")
         for line in over if args.quiet else lines:
@@ -67,14 +69,16 @@ def _check(args: argparse.Namespace) -> int:
 def _check_detectors(args: argparse.Namespace) -> int:
     from iarbench.checks.detector_conformance import benches, examine
     from iarbench.harness.choose import choose
+    from iarbench.progress import counted
 
     failed = 0
-    for choice in map(choose, options.names(args.paths)):
-        for bench in benches(choice, args.target):
-            found = examine(choice.make(), bench, choice.owner, choice)
-            broken = [one for one in found if not one.holds]
-            print(f"{choice.text} on {bench.target.name}: {len(found)} properties, {len(broken)} fail")
-            for one in broken if args.quiet else found:
-                print(f"  {one}")
-            failed += len(broken)
+    choices = map(choose, options.names(args.paths))
+    todo = [(choice, bench) for choice in choices for bench in benches(choice, args.target)]
+    for choice, bench in counted(todo, "checking", len(todo), "models"):
+        found = examine(choice.make(), bench, choice.owner, choice)
+        broken = [one for one in found if not one.holds]
+        print(f"{choice.text} on {bench.target.name}: {len(found)} properties, {len(broken)} fail")
+        for one in broken if args.quiet else found:
+            print(f"  {one}")
+        failed += len(broken)
     return 1 if failed else 0

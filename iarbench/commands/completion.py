@@ -9,15 +9,12 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from iarbench.errors import UserError
+from iarbench.extras import optional
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
     """Answer the shell, which asks what may come next, and exit. Raises UserError without argcomplete."""
-    try:
-        import argcomplete
-    except ImportError:
-        raise UserError("completion in the shell needs argcomplete: pip install 'iarbench[completion]'") from None
+    argcomplete = optional("argcomplete", "completion in the shell")
     for action in _actions(parser):
         if (names := NAMES.get(action.dest)) is not None and action.choices is None:
             action.completer = _completer(names)  # type: ignore[attr-defined]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +109,7 @@ def _sizes(text: str) -> list[int]:
 
 
 def _queries(args: argparse.Namespace, asked: ImageSet, names: dict[str, str]) -> dict[str, Queries]:
-    from iarbench.progress import Progress
+    from iarbench.progress import counted
     from iarbench.retrieval.evaluate import Queries
     from iarbench.retrieval.reading import set_pixels
 
@@ -121,11 +120,8 @@ def _queries(args: argparse.Namespace, asked: ImageSet, names: dict[str, str]) -
         index = index.groupby("source", sort=False).head(args.limit)
     ids: list[str] = index["image_id"].tolist()
     labels, groups = tuple(index["source"].tolist()), tuple(index["group"].tolist())
-    with Progress("reading queries", len(ids) * len(names), stream=None if args.quiet else sys.stderr) as progress:
-        return {
-            name: Queries(set_pixels(asked, ids, attack, progress.advance), labels, groups)
-            for name, attack in names.items()
-        }
+    attacks = counted(names.items(), "reading queries", len(names), "attacks")
+    return {name: Queries(set_pixels(asked, ids, attack), labels, groups) for name, attack in attacks}
 
 
 def _evaluate(
@@ -135,16 +131,13 @@ def _evaluate(
     queries: dict[str, Queries],
     real: Mapping[str, bool],
 ) -> list[Retrieval | ZeroShot]:
-    from iarbench.progress import Progress
     from iarbench.retrieval.evaluate import retrievals, zero_shot
 
     recipes: list[Recipe | None] = [None] if args.adapt != "yes" else []
     recipes += [recipe_of(args)] if args.adapt != "no" else []
-    stream = None if args.quiet else sys.stderr
     rows: list[Retrieval | ZeroShot] = []
-    with Progress("evaluating", len(galleries) * len(recipes), unit="galleries", stream=stream) as progress:
-        for recipe in recipes:
-            rows += retrievals(encoder, galleries, queries, real, recipe, lambda: progress.advance(1))
+    for recipe in recipes:
+        rows += retrievals(encoder, galleries, queries, real, recipe)
     return rows + zero_shot(encoder, queries, real)
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from iarbench.commands import options
 from iarbench.errors import UserError
+from iarbench.extras import optional
 
 if TYPE_CHECKING:
     from iarbench.harness.launch.engine import Launch
 
 ENGINES = ("local", "slurm", "ray")
+PACKAGES = {"slurm": "submitit", "ray": "ray"}
 
 
 def add_launch(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +38,8 @@ def launch(args: argparse.Namespace) -> Launch | None:
         return None
     if args.launch == "slurm" and args.jobs is None:
         raise UserError("--launch slurm needs --jobs N, how many jobs the array has at a time")
+    if (package := PACKAGES.get(args.launch)) is not None:
+        optional(package, f"--launch {args.launch}")  # known before any work
     return Launch(args.launch, args.jobs, _parameters(args.slurm or ""), args.address or "auto")
 
 

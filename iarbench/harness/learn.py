@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from iarbench.detector import what_it_reads
 from iarbench.harness.fit import Fit, digest, write_learnt
 from iarbench.harness.plan import Plan, Settings
+from iarbench.progress import counted
 from iarbench.results.rows import CLEAN
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> 
     be_exact()
     wanted = [(fit.variant, fit.encoder, "transformer" in what_it_reads(fit.detector.kind)) for fit in fits]
     targets = load_targets(wanted, settings)
-    for fit, (variant, encoder, transformer) in zip(fits, wanted, strict=True):
+    work = counted(zip(fits, wanted, strict=True), "learning", len(fits), "detectors")
+    for fit, (variant, encoder, transformer) in work:
         choice = fit.detector
         at_work = Isolated(choice.make(), targets[variant.name, encoder, transformer], choice.owner, choice.folder)
         with exact_threads(settings):
@@ -89,7 +91,8 @@ class _Images:
         from iarbench.harness.load import Slab, prepare
 
         fit = self.fit
-        for start in range(0, len(fit.image_ids), BATCH):
+        starts = range(0, len(fit.image_ids), BATCH)
+        for start in counted(starts, "learning", len(starts), "batches"):  # a sign of life within the detectors' count
             ids, sources = fit.image_ids[start : start + BATCH], fit.sources[start : start + BATCH]
             slab = Slab(ids, CLEAN, fit.variant.image_size, self.plan.task.spec.preparation, self.plan.weights_dir)
             images = to_images(prepare(self.plan.images, slab), self.settings.device)

@@ -22,6 +22,7 @@ from iarbench.images.decode import ImageError, decode
 from iarbench.images.reading import open_file, parquet_files, to_records
 from iarbench.images.record import ImageRecord
 from iarbench.images.shards import COLUMNS, write_shards
+from iarbench.progress import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,7 +190,7 @@ class ImageSet:
         counts = Counter(image_id for image_id in self._column("image_id") if image_id)
         problems += [f"{image_id}: this id occurs {count} times" for image_id, count in counts.items() if count > 1]
         problems += self.shared_files()
-        for found in self.unchecked():
+        for found in counted(self.unchecked(), "checking images", len(self)):
             problems += [str(found)] if isinstance(found, UserError) else check_record(found)[0]
         return problems
 
@@ -246,13 +247,17 @@ class ImageSet:
                 raise UserError(f"{self._files[file]}: cannot be read ({' '.join(str(error).split())})") from error
 
     def _changed_rows(self) -> list[int]:
-        changed = []
-        for rows, table in self._row_groups(self._rows[~self._hashed[self._rows]], ["image.bytes", "sha256"]):
+        todo = self._rows[~self._hashed[self._rows]]
+        for row, same in counted(self._compared(todo), "checking images", len(todo)):
+            self._hashed[row] = same
+        return todo[~self._hashed[todo]].tolist()  # type: ignore[no-any-return]
+
+    def _compared(self, rows: np.ndarray) -> Iterator[tuple[int, bool]]:
+        """Each of the rows, and whether its bytes match their hash."""
+        for chosen, table in self._row_groups(rows, ["image.bytes", "sha256"]):
             files = pc.struct_field(table.column("image"), "bytes")
-            for row, file, sha256 in zip(rows.tolist(), files, table.column("sha256").to_pylist(), strict=True):
-                self._hashed[row] = hashlib.sha256(file.as_buffer() or b"").hexdigest() == sha256
-            changed += rows[~self._hashed[rows]].tolist()
-        return changed
+            for row, file, sha256 in zip(chosen.tolist(), files, table.column("sha256").to_pylist(), strict=True):
+                yield row, hashlib.sha256(file.as_buffer() or b"").hexdigest() == sha256
 
 
 def fingerprint_of(rows: Iterable[Sequence[Any]]) -> str:

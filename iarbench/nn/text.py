@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from iarbench.errors import UserError
+from iarbench.extras import optional
 from iarbench.hub import fetch_folder
 from iarbench.nn.precision import at_least_float32
 
@@ -101,18 +102,16 @@ class T5Encoder:
     """
 
     def __init__(self, name: str, max_tokens: int, device: torch.device | str = "cpu") -> None:
-        try:
-            from transformers import AutoTokenizer, T5EncoderModel
-        except ImportError:
-            raise UserError(
-                f"prompts are encoded with {name}, which needs transformers: pip install 'iarbench[t2i]'"
-            ) from None
+        transformers = optional("transformers", f"{name}, with which prompts are encoded,")
+        optional("sentencepiece", f"{name}, with which prompts are encoded,")  # its tokenizer
         self.max_tokens = max_tokens
         self.device = device
         folder = Path(name) if Path(name).is_dir() else fetch_folder(name, _T5_FILES)
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.model: Any = T5EncoderModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self.model: Any = transformers.T5EncoderModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True
+            )
         except (OSError, ValueError) as error:
             raise UserError(f"cannot load the text encoder {name} ({str(error).splitlines()[0][:160]})") from None
         self.model.eval().requires_grad_(False).to(device)

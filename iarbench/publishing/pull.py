@@ -14,6 +14,7 @@ from iarbench.hub_upload import CARD
 from iarbench.images.image_set import ImageSet
 from iarbench.images.reading import parquet_files
 from iarbench.images.shards import require_free
+from iarbench.progress import counted
 from iarbench.publishing.set_card import FINGERPRINT
 
 
@@ -69,7 +70,8 @@ def pull(name: str, out: Path | None = None, fingerprint: str | None = None) -> 
 def _damaged(folder: Path) -> list[str]:
     """Files whose bytes are not those that the Hub announced."""
     files = [(path, stored_digest(path)) for path in parquet_files(folder)]
-    return [path.name for path, digest in files if digest is not None and sha256_file(path) != digest]
+    hashed = counted(files, "checking files", len(files), "files")
+    return [path.name for path, digest in hashed if digest is not None and sha256_file(path) != digest]
 
 
 def _stated(folder: Path, name: str) -> str | None:

@@ -14,6 +14,7 @@ from iarbench.files import write_atomically
 from iarbench.images.image_set import ImageSet
 from iarbench.images.shards import write_shards
 from iarbench.images.spread import spread
+from iarbench.progress import counted
 from iarbench.publishing.licences import licence_of, refusal_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def stage(images: ImageSet, name: str, folder: Path, given: Mapping[str, str]) -
     allowed = index[index["refusal"].isna()]
     licences = dict(zip(allowed["image_id"], allowed["licence"], strict=True))
     parts = _parts(allowed)
-    for part in parts:
+    for part in counted(parts, "preparing", len(parts), "parts"):
         view = images.filter(source=part.source, split=part.split)
         write_shards(_licensed(view, licences), folder / part.folder, _SHARD_ROWS)
     published = ImageSet.open(folder / "data") if parts else None
@@ -134,7 +135,7 @@ def _parts(index: pd.DataFrame) -> tuple[Part, ...]:
 
 
 def _licensed(images: ImageSet, licences: Mapping[str, str]) -> Iterator[ImageRecord]:
-    for batch in images.iterate():
+    for batch in counted(images.iterate(), "preparing", None, "batches"):
         for record in batch:
             if record.image_id in licences:
                 yield replace(record, licence=licences[record.image_id])

@@ -13,6 +13,7 @@ import pandas as pd
 
 from iarbench import __version__
 from iarbench.errors import UserError
+from iarbench.progress import counted
 from iarbench.results.image_index import ImageIndex, Most, Role, Sources
 from iarbench.results.quality import left_by_attack
 from iarbench.results.rows import (
@@ -133,7 +134,8 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> It
     index = ImageIndex(images)
     index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
     ours = current(scores, images, task.name, task.targets)
-    for keys, frame in ours.groupby(list(CELL), observed=True):
+    groups = ours.groupby(list(CELL), observed=True)
+    for keys, frame in counted(groups, "computing results", groups.ngroups, "scores"):
         yield Cell(dict(zip(CELL, keys, strict=True)), frame, task, index)
 
 

@@ -88,10 +88,12 @@ class Provenance(Kind):
 
     def compute_stored(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> list[Any]:
         """A detector at a target at a time: its scores alone are in memory."""
+        from iarbench.progress import counted
         from iarbench.results.compute import CELL
         from iarbench.results.scores import load_scores, parts_by_cell
 
-        cells = parts_by_cell(parts)
+        found = parts_by_cell(parts)
+        cells = counted(found, "computing results", len(found), "tables")
         rows = [row for some in cells for row in self.compute(load_scores(root, some, compact=True), images, task)]
         return sorted(rows, key=lambda row: tuple(getattr(row, name) for name in CELL))
 

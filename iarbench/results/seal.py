@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iarbench.errors import UserError
 from iarbench.files import sha256_file, write_text
+from iarbench.progress import counted
 
 PARTS = "parts.txt"
 
@@ -30,7 +31,9 @@ def digests(root: Path, names: Iterable[str]) -> dict[str, str]:
 
 def write_parts(root: Path, parts: Iterable[str]) -> None:
     """List the parts that the results follow from, with their digests."""
-    write_text(root / PARTS, "".join(f"{digest(root / part)}  {part}\n" for part in parts))
+    listed = list(parts)
+    hashed = counted(listed, "hashing scores", len(listed), "files")
+    write_text(root / PARTS, "".join(f"{digest(root / part)}  {part}\n" for part in hashed))
 
 
 def parts_of(root: Path) -> list[str]:
@@ -48,7 +51,9 @@ def damaged_parts(root: Path) -> list[str]:
     Raises:
         UserError: as `parts_of`.
     """
-    return [part for part, written in _read(root).items() if digest(root / part) != written]
+    listed = _read(root)
+    hashed = counted(listed.items(), "checking scores", len(listed), "files")
+    return [part for part, written in hashed if digest(root / part) != written]
 
 
 def _read(root: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from iarbench.errors import UserError
 from iarbench.nn.threads import one_thread
+from iarbench.progress import counted
 from iarbench.retrieval.encoders import Encoder
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def adapt(
     maps = encoder.maps(pixels)
     history: list[float] = []
     with one_thread():
-        for _ in range(recipe.epochs):
+        for _ in counted(range(recipe.epochs), "adapting the encoder", recipe.epochs, "epochs"):
             total = 0.0
             order = torch.from_numpy(rng.permutation(len(pixels))).to(encoder.device)
             for chosen in order.split(recipe.batch):

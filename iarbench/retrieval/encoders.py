@@ -17,6 +17,7 @@ import iarbench.retrieval
 from iarbench.errors import UserError
 from iarbench.nn.checkpoint import below, read_state
 from iarbench.nn.threads import one_thread
+from iarbench.progress import counted
 from iarbench.retrieval.fingerprint import channels, fingerprint, full_map
 from iarbench.retrieval.resnet50 import load_resnet50
 from iarbench.retrieval.small_resnet import SmallResNet
@@ -81,14 +82,15 @@ class Encoder:
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for place, image in enumerate(pixels):
             by_shape.setdefault(image.shape, []).append(place)
-        for places in by_shape.values():
-            for start in range(0, len(places), BATCH):
-                chosen = places[start : start + BATCH]
-                filled = chosen + chosen[-1:] * (BATCH - len(chosen))
-                with one_thread(), torch.no_grad():
-                    found = self.network(self.maps(pixels[place] for place in filled)).float().cpu()
-                for row, place in enumerate(chosen):
-                    rows[place] = found[row]
+        batches = [
+            places[start : start + BATCH] for places in by_shape.values() for start in range(0, len(places), BATCH)
+        ]
+        for chosen in counted(batches, "describing images", len(batches), "batches"):
+            filled = chosen + chosen[-1:] * (BATCH - len(chosen))
+            with one_thread(), torch.no_grad():
+                found = self.network(self.maps(pixels[place] for place in filled)).float().cpu()
+            for row, place in enumerate(chosen):
+                rows[place] = found[row]
         return torch.stack([row for row in rows if row is not None])
 
 

@@ -7,12 +7,13 @@ tell real from generated without any trace of a generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from iarbench.progress import counted
 from iarbench.retrieval.adapt import Recipe, adapt
 from iarbench.retrieval.encoders import Encoder
 from iarbench.stats.metrics import Estimate, auroc
@@ -84,7 +85,6 @@ def retrievals(
     queries: Mapping[str, Queries],
     real: Mapping[str, bool],
     recipe: Recipe | None,
-    done: Callable[[], None] = lambda: None,
 ) -> Iterator[Retrieval]:
     """Evaluate all galleries: for each attack, k and scope one number over its draws.
 
@@ -94,13 +94,12 @@ def retrievals(
         queries: attack -> the images, the same ones in the same order.
         real: class -> whether it is real.
         recipe: how to adapt the encoder to each gallery; None leaves it as it is.
-        done: told after each gallery.
     """
     rank1: dict[tuple[str, int, Scope], list[float]] = {}
     precision: dict[tuple[str, int, Scope], list[float]] = {}
     counts: dict[tuple[int, Scope], tuple[int, int]] = {}
     plain = {} if recipe else {attack: encoder.features(asked.pixels) for attack, asked in queries.items()}
-    for gallery in galleries:
+    for gallery in counted(galleries, "evaluating", len(galleries), "galleries"):
         used = encoder
         if recipe:
             used, _ = adapt(encoder, gallery.pixels, gallery.labels, [real[label] for label in gallery.labels], recipe)
@@ -114,7 +113,6 @@ def retrievals(
                 rank1.setdefault((attack, gallery.k, scope), []).append(found.rank1)
                 precision.setdefault((attack, gallery.k, scope), []).append(found.mean_average_precision)
                 counts[gallery.k, scope] = len(set(labels[1])), len(rows)
-        done()
     for key in rank1:
         attack, k, scope = key
         classes, asked_about = counts[k, scope]

@@ -29,7 +29,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from iarbench.stats.thresholds import TOLERANCE, FloatArray, IntArray, ScoreError
 
@@ -115,6 +114,8 @@ def e_process(p: FloatArray) -> FloatArray:
     runs = np.cumsum(gains, axis=-1).reshape(-1, len(p))
     kept = np.minimum(np.arange(len(p)), np.array(STOPS)[:, None] - 1).astype(np.intp)
     bets = runs[:, kept].reshape(-1, len(p))
+    from scipy.special import logsumexp  # half a second; a single image needs none of it
+
     return np.asarray(logsumexp(bets, axis=0) - math.log(len(bets)), dtype=np.float64)
 
 

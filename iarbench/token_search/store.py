@@ -22,8 +22,8 @@ from iarbench.token_search.schedule import Schedule, Step
 
 # To be counted up whenever the same weights and budget give other numbers.
 VERSION = 5
-# Numbers of a feature map from which on a schedule is kept: one of fewer is made in about a second.
-LARGE = 2**12
+# Numbers of a feature map from which on a schedule is kept: one of fewer is made in less time than it takes to read.
+LARGE = 2**10
 
 _SOLVE = ("inverse", "site", "precision", "gain")
 

@@ -65,6 +65,7 @@ def test_a_t5_comes_through_the_one_door(monkeypatch: pytest.MonkeyPatch, tmp_pa
     asked: list[tuple[Path, object]] = []
     stub = SimpleNamespace(AutoTokenizer=Model, T5EncoderModel=Model)
     monkeypatch.setitem(sys.modules, "transformers", stub)
+    monkeypatch.setitem(sys.modules, "sentencepiece", stub)
     monkeypatch.setattr("iarbench.nn.text.fetch_folder", lambda name, patterns: tmp_path / name)
     T5Encoder("google/flan-t5-xl", max_tokens=8)
     T5Encoder(str(tmp_path), max_tokens=8)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iarbench.errors import UserError
+from iarbench.extras import optional
 from iarbench.harness.launch.hands import Hand, Hands, WorkerDiedError
 
 WAIT = 1.0
@@ -26,10 +27,7 @@ class RayActors(Hands):
     """
 
     def __init__(self, count: int | None, address: str, device: str) -> None:
-        try:
-            import ray
-        except ImportError:
-            raise UserError("--launch ray needs Ray: pip install 'iarbench[ray]'") from None
+        ray = optional("ray", "--launch ray")
         self._ray: Any = ray
         try:
             ray.init(address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from iarbench.errors import UserError
+from iarbench.extras import optional
 from iarbench.files import write_text
 from iarbench.harness.launch.engine import Engine
 
@@ -61,10 +62,7 @@ class SlurmArrays(Engine):
         """Nothing: the jobs go on, and the same command finds them."""
 
     def _submit(self, folder: Path, shares: Sequence[Sequence[str]]) -> None:
-        try:
-            import submitit
-        except ImportError:
-            raise UserError("--launch slurm needs submitit: pip install 'iarbench[slurm]'") from None
+        submitit = optional("submitit", "--launch slurm")
         batch = uuid.uuid4().hex[:8]
         write_text(folder / "slurm" / f"{batch}.json", json.dumps(shares))
         try:

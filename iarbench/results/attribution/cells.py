@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from iarbench.progress import counted
 from iarbench.results.attribution.cell import Cell
 from iarbench.results.attribution.task import AttributionTask
 from iarbench.results.image_index import ImageIndex
@@ -78,7 +79,8 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: AttributionTask) 
     """
     index = ImageIndex(images)
     index.check_apart(task.calibration_split, {task.test_split})
-    for keys, frame in current(scores, images, task.name, task.targets).groupby(list(ONE_SCORE)):
+    groups = current(scores, images, task.name, task.targets).groupby(list(ONE_SCORE))
+    for keys, frame in counted(groups, "computing results", groups.ngroups, "scores"):
         attacks = clean_first(map(str, frame["attack"].unique()))
         frames = {attack: frame[frame["attack"] == attack] for attack in attacks}
         yield ManyTargets(dict(zip(ONE_SCORE, keys, strict=True)), frames, task, index)

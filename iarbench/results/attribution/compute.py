@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from iarbench import __version__
+from iarbench.progress import counted
 from iarbench.results.attribution.cell import Standard
 from iarbench.results.attribution.cells import ManyTargets, cells_of
 from iarbench.results.attribution.rows import (
@@ -52,7 +53,7 @@ def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: AttributionTa
     return [
         row
         for many in cells_of(scores, images, task)
-        for attack in many.frames
+        for attack in counted(many.frames, "computing results", len(many.frames), "attacks")
         for row in _Attacked(many, attack).rows()
     ]
 
