@@ -1,0 +1,34 @@
+"""Which rows a board keeps."""
+
+from __future__ import annotations
+
+from board_rows import row
+
+from iarbench.submit.keep import kept
+from iarbench.task import Task
+
+
+def test_attacks_beyond_the_tasks_own_keep_what_is_against_all_pooled() -> None:
+    told = {"detector": "combined", "target": "var-mini"}
+    rows = [
+        row(**told, attack=attack, nonmember_set=others, score_name=score, primary=score == "combined")
+        for attack in ("jpeg50", "jpeg30")
+        for others in ("pooled", "flickr", "rar-mini", "var-mini-s")
+        for score in ("combined", "combined:greedy")
+    ]
+    found = kept(rows, Task.load("mini"), lambda row: "where", "mini-1")
+    assert [(one.attack, one.nonmember_set, one.score_name) for one in found] == [
+        ("jpeg50", "pooled", "combined"),
+        ("jpeg50", "pooled", "combined:greedy"),
+        ("jpeg50", "flickr", "combined"),
+        ("jpeg50", "var-mini-s", "combined"),  # a sibling: one tokenizer
+        ("jpeg30", "pooled", "combined"),
+        ("jpeg30", "pooled", "combined:greedy"),
+    ]
+    assert {(one.submission, one.source) for one in found} == {("mini-1", "where")}
+
+
+def test_a_guaranteed_threshold_that_images_are_too_few_for_is_no_row() -> None:
+    rows = [row(target="var-mini", threshold_kind=kind, value=None) for kind in ("matched", "guaranteed")]
+    (one,) = kept(rows, Task.load("mini"), lambda row: None, "mini-1")
+    assert one.threshold_kind == "matched"
