@@ -43,10 +43,10 @@ PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 for ten to twenty times as long. Read when torch is loaded."""
 
 EPILOG = """examples:
-  iarbench run                       the packaged task: no GPU, no download, some minutes
-  iarbench report runs/mini          its table again, from the stored scores
-  iarbench trace picture.png         which known generator made this?
-  iarbench ls                        what there is: generators, detectors, attacks, suites, tasks, sources
+  iarbench run                 the packaged task: no GPU, no download, minutes
+  iarbench report runs/mini    its table again, from the stored scores
+  iarbench trace picture.png   which known generator made this?
+  iarbench ls                  what there is: generators, detectors, attacks, ...
 """
 
 
@@ -57,7 +57,6 @@ def parser() -> argparse.ArgumentParser:
         description="Was this image made by that image auto-regressive model, and is the answer still right after "
         "JPEG, crops or noise?",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("-V", "--version", action="version", version=f"iarbench {__version__}")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)

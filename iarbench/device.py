@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
@@ -48,6 +48,32 @@ def enough_memory(advice: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise UserError(f"the GPU has too little memory {advice}") from None
+
+
+class AtOnce:
+    """How many images go through a model at once; where a GPU has too little memory for them, half as many, once.
+
+    `size`: at first. `option`: of the command, that sets it.
+    """
+
+    def __init__(self, size: int, option: str | None = "--batch-size") -> None:
+        self.size, self._option, self._halved = size, option, False
+
+    def halve(self, note: Callable[[str], object]) -> None:
+        """After the GPU's memory ran out; `note` is told.
+
+        Raises:
+            UserError: it was halved before, or it is one image.
+        """
+        import torch
+
+        lack = f"the GPU has too little memory for {f'batches of {self.size}' if self.size > 1 else 'one image'}"
+        if self._halved or self.size == 1:
+            advice = f"; repeat with {self._option} {self.size // 4 or 1}" if self._option and self.size > 1 else ""
+            raise UserError(lack + advice)
+        self.size, self._halved = self.size // 2, True
+        torch.cuda.empty_cache()
+        note(f"{lack}; going on with {self.size}")
 
 
 def resolve_device(name: str) -> str:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
+
+_COMMIT = re.compile(r"(hf:[^\s@]+@[0-9a-f]{12})[0-9a-f]{28}(?![0-9a-f])")
+
+
+def with_short_commits(text: str) -> str:
+    """Names of the Hub (`hf:owner/name@commit`) with twelve of the commit's forty digits, for a reader's eyes alone."""
+    return _COMMIT.sub(r"\1", text)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -15,10 +23,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def fitted(rows: Sequence[Sequence[str]], width: int, drop: Sequence[int] = (), wrap: bool = False) -> list[str]:
     """The rows, the first of which is the header, in lines of at most ``width``, no word cut.
 
-    Where they do not fit, the columns ``drop`` are left out, the first one first, and named below; where that is not
-    enough, every row is stacked. ``wrap``: the last column may be a paragraph.
+    Commits of the Hub are shortened. Where the rows do not fit, the columns ``drop`` are left out, the first one first,
+    and named below; where that is not enough, every row is stacked. ``wrap``: the last column may be a paragraph.
     """
     last = PARAGRAPH if wrap else None
+    rows = [[with_short_commits(cell) for cell in row] for row in rows]
     kept = kept_columns(rows, width + 2, drop, 2, last)
     if kept is None:
         return stacked(rows, width)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,20 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     early = f"{sys.executable} -m iarbench ls | (exec 0<&-; sleep 0.7); exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", early], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def every_parser(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield of
+    for action in of._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from every_parser(below)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_help_fits_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    for one in every_parser(parser()):
+        for line in one.format_help().splitlines():
+            a_command = line.startswith("  ") and "iarbench " in line and not re.search(r"\S {3,}[^ -]", line)
+            assert len(line) <= width or a_command, f"{one.prog}: {line}"

@@ -39,7 +39,6 @@ def add_command(
         help=brief,
         description=description,
         epilog="examples:\n" + examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 

@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 import argparse
+import re
+import textwrap
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any, NoReturn
 
 from iarbench.errors import UserError
 from iarbench.registry import near
+
+
+class Help(argparse.HelpFormatter):
+    """Help that fits the terminal: paragraphs are wrapped, indented lines, which are examples, stay lines.
+
+    A remark behind an example (three spaces or more) that has no room there stands below it; a command is never cut,
+    so that it can be copied.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        found: list[str] = []
+        for indented, lines in groupby(
+            text.strip("\n").splitlines(), key=lambda line: line.startswith(" ") or not line
+        ):
+            if indented:
+                found += [one for line in lines for one in _example(line, width)]
+            else:
+                found += _wrapped(" ".join(lines), width - len(indent))
+        return "\n".join(indent + line for line in found) + "\n"
+
+
+_REMARK = re.compile(r"(\s*\S.*?)\s{3,}([^\s-].*)")
+
+
+def _example(line: str, width: int) -> list[str]:
+    remark = _REMARK.fullmatch(line)
+    if len(line) <= width or remark is None:
+        return [line]
+    return [remark[1], *(f"      {one}" for one in _wrapped(remark[2], width - 6))]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,7 +53,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **options})
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": Help, **options})
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError; ``message`` is argparse's."""

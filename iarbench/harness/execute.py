@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from iarbench.detector import Detector, Scored, apply, what_it_reads
-from iarbench.device import enough_memory, resolve_device
+from iarbench.device import AtOnce, resolve_device
 from iarbench.errors import UserError
 from iarbench.evidence import NO_ENCODER, Evidence, Target
 from iarbench.harness.choose import Choice
@@ -78,19 +78,13 @@ def execute(
     """
     be_exact()
     keep_freed_memory()
-    size = max((batch_size(settings, job.image_size) for job in jobs), default=1)
-    try:
-        _work_off(jobs, plan, root, settings, advance, ready)
-        return settings
-    except torch.OutOfMemoryError:
-        if size == 1:
-            raise UserError("the GPU has too little memory for one image") from None
-    half = replace(settings, batch_size=size // 2)
-    (say or _to_stderr)(f"the GPU has too little memory for batches of {size}; going on with {size // 2}")
-    torch.cuda.empty_cache()
-    with enough_memory(f"for batches of {size // 2}; repeat with --batch-size {size // 8 or 1}"):
-        _work_off(still_missing(jobs, root), plan, root, half, advance, ready)
-    return half
+    batch = AtOnce(max((batch_size(settings, job.image_size) for job in jobs), default=1))
+    while True:
+        with suppress(torch.OutOfMemoryError):
+            _work_off(jobs, plan, root, settings, advance, ready)
+            return settings
+        batch.halve(say or _to_stderr)
+        settings, jobs = replace(settings, batch_size=batch.size), still_missing(jobs, root)
 
 
 @dataclass(frozen=True, slots=True)

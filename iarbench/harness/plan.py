@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,13 @@ class Settings:
     """only the first images of each source and split"""
     compile: bool = False
     """whether torch compiles encoder and decoder first; changes rounding only"""
+
+    @classmethod
+    def restored(cls, told: Mapping[str, Any], device: str | None) -> Settings:
+        """From JSON, for a process that works on `device`; None: the one that was asked for."""
+        folder = told["weights_dir"]
+        settings = cls(**{**told, "weights_dir": folder and Path(folder)})
+        return replace(settings, device=device or settings.device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from iarbench.text_table import kept_columns, stacked
+from iarbench.text_table import kept_columns, stacked, with_short_commits
 
 GAP, EDGE = 2, 1
 """What rich adds to every column, and once."""
@@ -31,22 +31,28 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The first of some tables that fits the terminal; the last one is made to fit."""
+    """The first of some tables that fits the terminal; the last is made to fit. Commits of the Hub are shortened."""
 
     grids: Sequence[Grid]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         width = options.max_width
-        for grid in self.grids:
+        grids = [_short(grid) for grid in self.grids]
+        for grid in grids:
             cells = [grid.header, *grid.body]
-            last = grid is self.grids[-1]
+            last = grid is grids[-1]
             kept = kept_columns(cells, width - EDGE, grid.drop if last else (), GAP)
             if kept is not None:
                 yield _table(grid, kept)
                 if left_out := [name for place, name in enumerate(grid.header) if place not in kept]:
                     yield Text(f"No room for: {', '.join(left_out)}.", style="dim")
                 return
-        yield from (Text(line) for line in stacked([self.grids[-1].header, *self.grids[-1].body], width))
+        yield from (Text(line) for line in stacked([grids[-1].header, *grids[-1].body], width))
+
+
+def _short(grid: Grid) -> Grid:
+    header, *body = [[with_short_commits(cell) for cell in row] for row in (grid.header, *grid.body)]
+    return replace(grid, header=header, body=body)
 
 
 def _table(grid: Grid, kept: Sequence[int]) -> Table:

@@ -16,7 +16,7 @@ from rich.text import Text
 from iarbench.results.fitted import Fitted, Grid
 from iarbench.results.rows import AUROC, CLEAN, TPR, Row
 from iarbench.results.view import Line, View, chosen_fpr, lines_of, primary_metric
-from iarbench.text_table import aligned, markdown_table
+from iarbench.text_table import aligned, markdown_table, with_short_commits
 
 DASH = "–"
 SCREEN = 24
@@ -231,7 +231,8 @@ def _title(lines: Sequence[Line]) -> str:
         else f" in {_range(r.n_groups for r in rows)} groups"
     )
     images = _range(row.n_members for row in rows) + (" images" if len(targets) == 1 else " images each")
-    return f"{whose} ({images}) against {' + '.join(pools)} ({_range(row.n_nonmembers for row in rows)}{groups})"
+    whose, against = with_short_commits(whose), with_short_commits(" + ".join(pools))
+    return f"{whose} ({images}) against {against} ({_range(row.n_nonmembers for row in rows)}{groups})"
 
 
 def _range(numbers: Iterable[int]) -> str:

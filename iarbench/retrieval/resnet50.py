@@ -12,7 +12,6 @@ from iarbench.errors import UserError
 from iarbench.nn.checkpoint import load_released, read_state
 
 BLOCKS = (3, 4, 6, 3)
-FEATURES = 2048
 
 
 class ResNet50(nn.Module):

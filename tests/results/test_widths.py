@@ -114,6 +114,21 @@ EXPECTED = {
 }
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HUB, SHORT = f"hf:owner/var-mine@{COMMIT}", f"hf:owner/var-mine@{COMMIT[:12]}"
+
+
+def test_commits_are_shortened_for_a_terminal_alone(several: list[Row]) -> None:
+    named = [row.model_copy(update={"target": HUB}) for row in several if row.target == "alpha-mini"]
+    for options in ({}, {"details": True}):
+        text = shown(named, "provenance", 80, **options)
+        assert SHORT in text
+        assert COMMIT not in text
+    assert HUB in KINDS["provenance"].plain(named, View())
+    assert HUB in KINDS["provenance"].markdown(named, View())
+    assert fitted([["name", "more"], [f"{HUB} or b", COMMIT]], 100)[1] == f"{SHORT} or b  {COMMIT}"
+
+
 ROWS = [
     ["name", "size", "what it is"],
     ["a", "64 px", "the first one, described at some length"],

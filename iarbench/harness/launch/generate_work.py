@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from iarbench.errors import UserError
+from iarbench.device import AtOnce, resolve_device
 from iarbench.harness.launch.order import Order
 from iarbench.harness.launch.set_work import shard_name
 from iarbench.harness.launch.worker import Work
@@ -25,30 +26,20 @@ def open_work(order: Order, device: str | None, note: Callable[[str], None]) -> 
 
 class _Sampling(Work):
     def __init__(self, order: Order, device: str | None, note: Callable[[str], None]) -> None:
-        from iarbench.device import resolve_device
-
-        self.order, self.note, self.batch = order, note, int(order.how["batch_size"])
+        self.order, self.note, self.batch = order, note, AtOnce(int(order.how["batch_size"]))
         weights = order.how["weights"]
         name, sampling = order.asked["generator"], order.asked["sampling"]
         found = resolve_device(device or order.how["device"])
         self.generator = load_sampler(name, found, weights and Path(weights), sampling)
         self.licence = variants.get(name).image_licence
-        self.halved = False
 
     def do(self, key: str) -> None:
         path = self.order.place / shard_name(int(key))
-        if path.exists():
-            return
-        try:
-            write_shard(self._records(int(key)), path)
-        except torch.OutOfMemoryError:
-            if self.halved or self.batch == 1:
-                advice = f"for batches of {self.batch}; repeat with --batch-size {self.batch // 4 or 1}"
-                raise UserError(f"the GPU has too little memory {advice}") from None
-            self.halved, self.batch = True, self.batch // 2
-            torch.cuda.empty_cache()
-            self.note(f"the GPU has too little memory for batches of {2 * self.batch}; going on with {self.batch}")
-            self.do(key)
+        while not path.exists():
+            with suppress(torch.OutOfMemoryError):
+                write_shard(self._records(int(key)), path)
+                return
+            self.batch.halve(self.note)
 
     def _records(self, number: int) -> Iterator[ImageRecord]:
         asked = self.order.asked
@@ -61,7 +52,7 @@ class _Sampling(Work):
             asked["conditions"],
             asked["seed"],
             asked["container"],
-            self.batch,
+            self.batch.size,
             self.licence,
             start=start,
             advance=self.advance,

@@ -68,9 +68,7 @@ def open_work(order: Order, device: str | None, note: Callable[[str], None]) -> 
     from iarbench.harness.execute import decide
 
     task = Task.restore(TaskRecord.model_validate(order.asked["task"]))
-    settings = Settings(**order.asked["settings"], **order.how)
-    folder = settings.weights_dir and Path(settings.weights_dir)
-    settings = decide(replace(settings, weights_dir=folder, device=device or settings.device))
+    settings = decide(Settings.restored({**order.asked["settings"], **order.how}, device))
     images = ImageSet.open(images_path(task.spec.images))
     plan = with_learnt(make_plan(task, images, task.spec.images, settings, hashed=False), order.place)
     return _Scoring(plan, order.place, settings, note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from iarbench.device import AtOnce
 from iarbench.errors import UserError
 from iarbench.files import cache_dir, write_atomically
 from iarbench.harness.launch.order import Order, WorkPart
@@ -65,13 +67,10 @@ def open_work(order: Order, device: str | None, note: Callable[[str], None]) -> 
 
 class _Tracing(Work):
     def __init__(self, order: Order, device: str | None, note: Callable[[str], None]) -> None:
-        from dataclasses import replace
-
         from iarbench.harness.trace import make_tracer, tracer_of_run
 
-        asked, folder = order.asked, order.how["weights_dir"]
-        settings = Settings(precision=asked["precision"], **order.how)
-        settings = replace(settings, weights_dir=folder and Path(folder), device=device or settings.device)
+        asked = order.asked
+        settings = Settings.restored({"precision": asked["precision"], **order.how}, device)
         task = Task.restore(TaskRecord.model_validate(asked["task"]))
         encoder, alpha = asked["encoder"], asked["alpha"]
         self.tracer: Tracer = (
@@ -81,7 +80,7 @@ class _Tracing(Work):
         )
         self.order, self.note = order, note
         self.schema = schema([target.name for target in self.tracer.targets])
-        self.at_once = 16 if self.tracer.settings.device == "cpu" else 128
+        self.at_once = AtOnce(16 if self.tracer.settings.device == "cpu" else 128, option=None)
 
     def do(self, key: str) -> None:
         number, offset = map(int, key.split("@"))
@@ -94,7 +93,7 @@ class _Tracing(Work):
         rows: list[dict[str, Any]] = []
         problems: list[str] = []
         readable = _until_unreadable(batch.read(), problems)
-        while some := list(islice(readable, self.at_once)):
+        while some := list(islice(readable, self.at_once.size)):
             rows += self._judge(some)
             self.advance(len(some))
         table = pa.Table.from_pylist(rows, schema=self.schema)
@@ -115,14 +114,11 @@ class _Tracing(Work):
                 pictures[place] = Picture(one.name, decode_rgb(one.data, one.name))
             except ImageError as error:
                 rows[place]["problem"] = str(error)
-        try:
+        traced = None
+        with suppress(torch.OutOfMemoryError):
             traced = self.tracer.trace(list(pictures.values()))
-        except torch.OutOfMemoryError:
-            if self.at_once < 128:
-                raise UserError(f"the GPU has too little memory for {self.at_once} images") from None
-            self.at_once //= 2
-            torch.cuda.empty_cache()
-            self.note(f"the GPU has too little memory for 128 images at once; going on with {self.at_once}")
+        if traced is None:
+            self.at_once.halve(self.note)
             middle = len(some) // 2
             return self._judge(some[:middle]) + self._judge(some[middle:])
         for place, found in zip(pictures, traced, strict=True):
