@@ -1,13 +1,14 @@
 """How often do our 95% intervals hold the truth? Simulated scores whose true rates are known.
 
-    python benchmarks/bench_coverage.py [--repetitions N] [--only tpr,auroc,fpr,paired]
+    python benchmarks/bench_coverage.py [--repetitions N] [--only tpr,auroc,fpr,paired,ranks,areas]
 
 Score shapes, non-members first: `normal`; `heavy tails` (Student's t with 2 degrees of freedom against normal members:
 the threshold is far out and jumps from sample to sample); `wide members` (three times the spread: some lie among the
 lowest); `ties` (whole numbers only); `crops` (four of each photograph, correlation 0.9: n images are n/4 photographs);
 `pooled` (half crops, half single images of another mean, sets counting equally). n: images of non-members; members: n,
 at most 300. Where the calibration images are too few for an interval about the rate, `offered` says so, and
-`at_threshold` is how often the one given in its place holds the TPR at the threshold it is about.
+`at_threshold` is how often the one given in its place holds the TPR at the threshold it is about. Mean ranks and areas
+under strength curves: coverage_of_ranks.py.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from common import RESULTS, keep
+from coverage_of_ranks import area_cells, rank_cells
 from scipy.optimize import brentq
 from scipy.stats import norm, t
 
@@ -209,6 +211,8 @@ PARTS: dict[str, tuple[Callable[[int], list[dict[str, Any]]], int]] = {
     "auroc": (auroc_cells, len(SHAPES) * len(AREAS) * len(SIZES)),
     "fpr": (fpr_cells, 3 * 3 * len(SIZES)),
     "paired": (paired_cells, 4),
+    "ranks": (lambda repetitions: rank_cells(repetitions, BAR.advance), 8),
+    "areas": (lambda repetitions: area_cells(repetitions, BAR.advance), 18),
 }
 
 

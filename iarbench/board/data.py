@@ -11,11 +11,13 @@ from statistics import fmean
 from typing import Any
 
 from iarbench.board.command_line import single
-from iarbench.board.curves import curves
 from iarbench.board.gather import AnyRow
+from iarbench.board.overall import mean_of, overall_data, rank_cell
 from iarbench.board.provenance import Entry, Group, Line
 from iarbench.board.ranking import Place, families, places
+from iarbench.board.standings import Standings
 from iarbench.results.attribution import tables as attribution
+from iarbench.results.curves import curves
 from iarbench.results.rows import AUROC, POOLED, THRESHOLDS, Row
 from iarbench.results.tables import DASH, with_interval
 
@@ -35,14 +37,15 @@ def page_of(detector: str) -> str:
     return f"detectors/{''.join(sign if sign.isalnum() or sign in '-_' else '-' for sign in detector)}.html"
 
 
-def group_data(group: Group) -> Json:
-    """Everything about a group.
+def group_data(standings: Standings) -> Json:
+    """Everything about the group of some standings.
 
     Lines are [entry, target, attack, set, rate, cells, comparable, reason or ""], the first five as places in the lists
     of names; `cells` go with `columns`. `ranking` has, by "attack/set/rate", [entry, rank or None, worst, its target or
-    None, over all targets, a list of those per family], where "over all targets" and those per family are the cells
-    [mean, ms, PSNR, SSIM].
+    None, over all targets, a list of those per family, mean rank over the targets], where "over all targets" and those
+    per family are the cells [mean, ms, PSNR, SSIM]. What is over all attacks: `overall_data`.
     """
+    group = standings.group
     spots = {entry.key: place for place, entry in enumerate(group.entries)}
     by_family = families(group.targets)
     rates = group.rates or (None,)
@@ -78,11 +81,12 @@ def group_data(group: Group) -> Json:
             for line in group.lines
         ],
         "ranking": {
-            f"{a}/{s}/{r}": [_ranked(place, spots, group, by_family) for place in places(group, attack, one, rate)]
+            f"{a}/{s}/{r}": _ranking(standings, (attack, one, rate), spots, by_family)
             for a, attack in enumerate(group.attacks)
             for s, one in enumerate(group.sets)
             for r, rate in enumerate(rates)
         },
+        **overall_data(standings, spots),
     }  # fmt: skip
 
 
@@ -95,15 +99,20 @@ def cell_of(row: AnyRow | None, digits: int = 1) -> Cell:
     return [text, *numbers]
 
 
-def mean_of(value: float | None, metric: str) -> Cell:
-    """A mean of fractions: TPR as percent, AUROC as it is; the number in percent."""
-    text = DASH if value is None else f"{value:.3f}" if metric == AUROC else f"{100 * value:.1f}"
-    return [text, None if value is None else round(100 * value, 4), None, None]
-
-
 def number(value: float | None, digits: int) -> Cell:
     """A number without an interval, to so many digits."""
     return [DASH if value is None else f"{value:.{digits}f}", None if value is None else round(value, 4), None, None]
+
+
+def _ranking(
+    standings: Standings, where: tuple[str, str, float | None], spots: Mapping[Any, int],
+    by_family: Mapping[str, list[str]],
+) -> list[Any]:  # fmt: skip
+    ranks, group = standings.under(*where), standings.group
+    return [
+        [*_ranked(place, spots, group, by_family), rank_cell(ranks.get(place.entry.key))]
+        for place in places(group, *where)
+    ]
 
 
 def _about(group: Group) -> str:

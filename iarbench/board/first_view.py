@@ -38,9 +38,13 @@ def _provenance(group: Json) -> Json:
         "ranking": [
             {
                 "entry": entries[e], "rank": rank, "mean": average[0], "worst": worst, "worst_target": target,
-                "cells": cells(e, 0),
+                "mean_rank": mean_rank, "cells": cells(e, 0),
             }
-            for e, rank, worst, target, average, _ in ranking
+            for e, rank, worst, target, average, _, mean_rank in ranking
+        ],
+        "overall": [
+            {"entry": entries[e], "mean_rank": mean_rank, "mean": mean, "areas": areas}
+            for e, mean_rank, mean, areas in group["overall"]["0/0"]
         ],
         "lines": [
             {

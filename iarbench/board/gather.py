@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from iarbench.results.attribution.rows import AttributionRow
 from iarbench.results.rows import Row, read_rows
 
 if TYPE_CHECKING:
+    from iarbench.results.compute import Cell
     from iarbench.submit.board import Board
 
 AnyRow = Row | AttributionRow
@@ -29,6 +30,8 @@ class Batch:
     """of the run: at most so many images of each source and split; None also where that is not known"""
     command: str | None = None
     """that computes them again whatever their detector is, where one is known"""
+    cells: Callable[[], list[Cell]] | None = field(default=None, repr=False, compare=False)
+    """gives the main scores that the rows are recomputed from, where they are at hand"""
 
 
 def stored() -> list[Batch]:
@@ -53,7 +56,9 @@ def _of_submission(board: Board, name: str | None, rows: list[AnyRow]) -> Batch:
     if name is None or not board.submission_file(name).is_file():  # an installed package has the rows alone
         return Batch(tuple(rows))
     submission = board.read(name)
-    return Batch(tuple(rows), limit=submission.limit, command=f"iarbench verify {name} --rerun")
+    return Batch(
+        tuple(rows), limit=submission.limit, command=f"iarbench verify {name} --rerun", cells=_cells(name, board)
+    )
 
 
 def from_files(paths: Iterable[Path], own: bool = False) -> list[Batch]:
@@ -74,7 +79,17 @@ def _from_run(folder: Path) -> Batch:
     found = manifest.read(folder)
     if found is None:
         raise UserError(f"{folder}: no run here; give a folder that `iarbench run` wrote")
-    return Batch(tuple(outcome.rows), True, found.images.limit, found.runs[-1].command)
+    return Batch(tuple(outcome.rows), True, found.images.limit, found.runs[-1].command, _cells(str(folder)))
+
+
+def _cells(where: str, board: Board | None = None) -> Callable[[], list[Cell]]:
+    def read() -> list[Cell]:
+        from iarbench.results.sides import every_side
+        from iarbench.submit.board import Board
+
+        return every_side(where, board or Board.packaged())
+
+    return read
 
 
 def _read(path: Path) -> list[Row] | list[AttributionRow]:

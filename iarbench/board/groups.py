@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from iarbench.board.gather import Batch
-from iarbench.board.provenance import Cell, Entry, Group, Key, Line
+from iarbench.board.provenance import Cell, Entry, Group, Line
+from iarbench.results.compute import Key
 from iarbench.results.rows import AUROC, CLEAN, POOLED, Row, clean_first, main_scores
 
 Images = dict[tuple[str, str], str]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from iarbench.board.gather import Batch
+from iarbench.results.compute import Key
 from iarbench.results.rows import AUROC, Row
 from iarbench.results.view import detector_label, encoder_label
 
-Key = tuple[str, str, int, str, str, str]
 Cell = tuple[Key, str, str, str, float | None]
 """Entry, target, attack, non-member set, nominal rate."""
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from iarbench.board.attribution import attribution_data
 from iarbench.board.data import group_data
@@ -18,6 +19,7 @@ from iarbench.board.groups import groups_of
 from iarbench.board.pages import render
 from iarbench.board.reported import Reported
 from iarbench.board.space import CARD, card
+from iarbench.board.standings import standings_of
 from iarbench.errors import UserError
 from iarbench.files import sha256_file, write_atomically, write_text
 
@@ -41,6 +43,7 @@ def build(
     batches: Sequence[Batch],
     out: Path,
     reported: Reported | None = None,
+    progress: TextIO | None = None,
 ) -> Built:
     """Write the board of these rows as the folder `out`; a board that was there is replaced.
 
@@ -48,6 +51,7 @@ def build(
         batches: rows, see `iarbench.board.gather`.
         out: new or empty folder, or an older board.
         reported: papers' own numbers, shown apart.
+        progress: where to say how far the resampling behind mean ranks is.
 
     Raises:
         UserError: no rows, another folder's contents in the way, or assets that are not what they should be.
@@ -57,7 +61,8 @@ def build(
         raise UserError("there are no rows to show; give --rows FILE or --run RUN")
     _check_free(out)
     check_assets()
-    groups = [*(group_data(group) for group in groups_of(batches)), *attribution_data(batches)]
+    standings = standings_of(groups_of(batches), batches, progress)
+    groups = [*map(group_data, standings), *attribution_data(batches)]
     lines = "".join(f"{line}\n" for line in sorted({_line(row) for row in rows}))
     pages = render(groups, reported, len(rows), hashlib.sha256(lines.encode()).hexdigest())
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,8 @@ def _build(args: argparse.Namespace) -> int:
     elif args.private:
         raise UserError("--private is about a Space; add --space OWNER/NAME")
     board = _board(args)
-    built = build(_batches(args, board), args.out, reported=reported.of_board(board) if board else None)
+    known = reported.of_board(board) if board else None
+    built = build(_batches(args, board), args.out, reported=known, progress=sys.stderr)
     options.say(f"{built.rows} rows of {built.detectors} detectors")
     print(built.index)
     if args.space:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iarbench.commands import options
+from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from iarbench.harness.run import Outcome
@@ -22,6 +23,9 @@ EXAMPLES = """  iarbench report runs/mini
   iarbench report runs/mini --format csv > rows.csv   every row with all its fields
   iarbench report runs/mini --roc roc.png --attack jpeg50
   iarbench report runs/mini --png table.png
+  iarbench report runs/mini --ranks                 mean ranks over all attacks and targets, with intervals
+  iarbench report runs/mini --ranks --with runs/mine --with mini-dbd3cf00    beside other runs and submissions
+  iarbench report runs/sweep --robustness           area under the curve over an attack's strength, worst target first
 """
 
 
@@ -33,6 +37,14 @@ def add_parser(subparsers: options.Subparsers) -> None:
     options.add_view(parser)
     help = "nominal false-positive rate to show, as a fraction such as 0.05"
     parser.add_argument("--fpr", type=options.rate, metavar="RATE", help=help)
+    tables = parser.add_mutually_exclusive_group()
+    help = "mean ranks over all tasks, attacks and targets, with what the images leave open"
+    tables.add_argument("--ranks", action="store_true", help=help)
+    help = "area under the TPR over an attack's strength, worst target first; --details: every target"
+    tables.add_argument("--robustness", action="store_true", help=help)
+    help = "of --ranks: another run's folder or submission to rank beside it; may be given again"
+    parser.add_argument("--with", action="append", default=[], metavar="RUN", dest="others", help=help)
+    options.add_board(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--json", action="store_true", help="its rows as one JSON object; more of them with --all-scores, ..."
@@ -48,6 +60,12 @@ def add_parser(subparsers: options.Subparsers) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Recompute and print."""
+    if args.others and not args.ranks:
+        raise UserError("--with goes with --ranks; for two detectors side by side there is `iarbench compare`")
+    if args.ranks or args.robustness:
+        from iarbench.commands.report_standings import print_standings
+
+        return print_standings(args)
     from iarbench.harness.codec_control import control_line
     from iarbench.harness.leak_checks import warnings_of
     from iarbench.harness.run import recompute

@@ -47,6 +47,9 @@ CELL = (
 )  # fmt: skip
 """What names one named score for one target; rows never mix two of them."""
 
+Key = tuple[str, str, int, str, str, str]
+"""What names a competitor: detector, parameters, version, score name, encoder, precision."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResultTask:
@@ -153,6 +156,12 @@ class Cell:
         self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
         self.gather, self.left = cache(self._gather), cache(self._left)
 
+    @property
+    def key(self) -> Key:
+        """Whose score it is, whatever the target."""
+        names = ("detector", "parameters", "detector_version", "score_name", "encoder", "precision")
+        return tuple(self.identity[name] for name in names)  # type: ignore[return-value]
+
     def _by_image(self, attack: str, part: pd.DataFrame) -> dict[str, float]:
         if (twice := part["image_id"].duplicated()).any():
             name = part["image_id"][twice].iloc[0]
@@ -185,6 +194,10 @@ class Cell:
         members, nonmembers, calibration = self._roles(parts)
         on_members, others = self._sides(attack, set_name)
         return self.gather(on_members, members), self.gather(others, nonmembers), self.gather(others, calibration)
+
+    def roles(self, set_name: str) -> tuple[Role, Role, Role]:
+        """Which images `samples` are scores of."""
+        return self._roles(self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings)[set_name])
 
     def _roles(self, parts: tuple[Sources, ...]) -> tuple[Role, Role, Role]:
         """Members, and test and calibration non-members of a set that consists of these parts."""

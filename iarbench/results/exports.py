@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -23,6 +24,15 @@ def as_csv(rows: Sequence[BaseModel]) -> str:
     for row in rows:
         values = (getattr(row, name) for name in names)
         writer.writerow([" ".join(map(str, value)) if isinstance(value, tuple) else value for value in values])
+    return file.getvalue()
+
+
+def records_as_csv(records: Sequence[Mapping[str, Any]]) -> str:
+    """A header and a line per record, all of the same names; nothing stands for None."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
     return file.getvalue()
 
 

@@ -77,12 +77,12 @@ def load_scores(run: Path, parts: Iterable[str] | None = None, *, compact: bool 
     frame = pa.concat_tables([table for table, _ in parts_read]).to_pandas()
     lengths = [len(table) for table, _ in parts_read]
     columns = (*IDENTITY, *FACTS, SIZE)
-    frame = frame.assign(**{key: _repeated([about[key] for _, about in parts_read], lengths) for key in columns})
+    frame = frame.assign(**{key: repeated([about[key] for _, about in parts_read], lengths) for key in columns})
     frame = _with_measures(frame, measured).drop(columns=SIZE)
     return frame.astype({key: "category" for key in IDENTITY if frame[key].dtype == "str"}) if compact else frame
 
 
-def _repeated(values: Sequence[Any], lengths: Sequence[int]) -> Any:
+def repeated(values: Sequence[Any], lengths: Sequence[int]) -> Any:
     """Each value as often as its length says; an array of text takes the longest one's bytes for every row."""
     if not isinstance(values[0], str):
         return np.repeat(values, lengths)

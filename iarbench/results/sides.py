@@ -57,6 +57,14 @@ def cells_of_run(root: Path) -> list[Cell]:
     return list(cells_of(scores, index, task.result_task()))
 
 
+def every_side(where: str, board: Board, *, all_scores: bool = False) -> list[Cell]:
+    """Every cell of a run's folder or of a submission, by default of main scores. Raises as `side` does."""
+    scores, index, task = _read(where, board)
+    _require_provenance(where, task)
+    chosen = scores if all_scores else scores[scores["score_name"] == scores["main_score"]]
+    return list(cells_of(chosen, index, task.result_task()))
+
+
 def _require_provenance(where: str, task: Task) -> None:
     if task.spec.kind != "provenance":
         raise UserError(f"{where}: task {task.spec.name} asks which of several targets; this is for other tasks")

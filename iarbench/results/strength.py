@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from statistics import fmean
@@ -11,6 +9,7 @@ from statistics import fmean
 from iarbench.attack import Attack, Chain, Identity, parse
 from iarbench.errors import UserError
 from iarbench.parameters import listed
+from iarbench.results.exports import records_as_csv
 from iarbench.results.rows import Row
 from iarbench.results.view import Line, View, chosen_fpr, lines_of, primary_metric
 
@@ -128,8 +127,4 @@ def stronger_is_less(points: Sequence[Point]) -> bool:
 
 def as_csv(points: Sequence[Point]) -> str:
     """The points as a table with a header; nothing stands for what there is not."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, [field.name for field in fields(Point)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(point) for point in points)
-    return file.getvalue()
+    return records_as_csv([asdict(point) for point in points])

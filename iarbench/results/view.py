@@ -108,13 +108,23 @@ def chosen_fpr(rows: Sequence[Row], fpr: float | None) -> float | None:
 
 def detector_label(row: Row) -> str:
     """`quantloss`, `detector:score` where one detector gives a score of another name; then the parameters, if any."""
-    name = row.detector if row.score_name == row.detector else f"{row.detector}:{row.score_name}"
-    return f"{name} {row.parameters}".rstrip()
+    return label_of(row.detector, row.score_name, row.parameters)
+
+
+def label_of(detector: str, score_name: str, parameters: str) -> str:
+    """`detector_label` of these three."""
+    name = detector if score_name == detector else f"{detector}:{score_name}"
+    return f"{name} {parameters}".rstrip()
 
 
 def encoder_label(row: Row) -> str:
     """`inverse`, with the precision where it is not the usual one: `inverse bfloat16`."""
-    return row.encoder if row.precision == PRECISIONS[0] else f"{row.encoder} {row.precision}"
+    return encoder_of(row.encoder, row.precision)
+
+
+def encoder_of(encoder: str, precision: str) -> str:
+    """`encoder_label` of these two."""
+    return encoder if precision == PRECISIONS[0] else f"{encoder} {precision}"
 
 
 def encoder_order(encoder: str) -> int:

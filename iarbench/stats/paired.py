@@ -8,15 +8,25 @@ does not know (DeLong et al. 1988; Dodd and Pepe 2003).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from iarbench.stats.intervals import CONFIDENCE, DRAWS, bootstrap, percentiles, variance_of_mean
 from iarbench.stats.metrics import Estimate, placements
-from iarbench.stats.thresholds import FloatArray, ScoreError, Scores, cut, descending, tail_mass, threshold
+from iarbench.stats.thresholds import (
+    FloatArray,
+    IntArray,
+    ScoreError,
+    Scores,
+    cut,
+    descending,
+    tail_mass,
+    threshold,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +43,31 @@ def same_images(a: Scores, b: Scores) -> None:
         raise ScoreError("a paired comparison needs the same images in the same order for both detectors")
 
 
+Redrawn = Callable[[IntArray], FloatArray]
+"""What resamples make of a sample: the weights (b, k) of the images at k places; rows over all places sum to 1."""
+
+
 def resampled_tpr(
-    members: Scores, member_weights: FloatArray, calibration: Scores, weights: FloatArray, fpr: float
+    members: Scores, weights: FloatArray, calibration: Scores, calibrating: Redrawn, fpr: float
 ) -> FloatArray:
-    """TPR (b,) at the conformal threshold in each of b resamples, given as weights (b, m) and (b, n) whose rows sum to
-    1 (`intervals.resampled_weights`)."""
-    order, back = descending(calibration), descending(members)
-    tail = tail_mass(calibration, weights[:, order], conformal=True)
-    mass = np.zeros((len(weights), len(members) + 1))
-    np.cumsum(member_weights[:, back], axis=1, out=mass[:, 1:])
-    above = np.searchsorted(-members.scores[back], -calibration.scores[order], side="left")
+    """TPR (b,) at the conformal threshold in each of b resamples of the members, given as weights (b, m) whose rows sum
+    to 1 (`intervals.resampled_weights`), and of the calibration images."""
+    order = descending(calibration)
+    head = order[: _far_enough(calibration.weights[order], fpr)]
+    at = cut(tail_mass(calibration, calibrating(head), conformal=True), fpr)
+    if (at == len(head) - 1).any():  # the threshold of some resample may lie farther down
+        head = order
+        at = cut(tail_mass(calibration, calibrating(head), conformal=True), fpr)
+    cuts, which = np.unique(at, return_inverse=True)
+    flagged = members.scores[:, None] > calibration.scores[head[cuts]]
+    mass = weights @ flagged.astype(np.float64)
     # the sum of a thousand roundings must not exceed all of them
-    return np.minimum(mass[np.arange(len(mass)), above[cut(tail, fpr)]], 1.0)
+    return np.minimum(mass[np.arange(len(mass)), which], 1.0)
+
+
+def _far_enough(weights: FloatArray, fpr: float) -> int:
+    """How many of the highest scores hold the threshold of nearly every resample."""
+    return int(np.searchsorted(np.cumsum(weights), 4 * fpr + 10 * weights.max())) + 1
 
 
 def resampled_difference(
@@ -63,7 +86,8 @@ def resampled_difference(
     """
 
     def statistic(weights: Mapping[str, FloatArray]) -> FloatArray:
-        found = [resampled_tpr(m, weights[streams[0]], c, weights[streams[1]], fpr) for m, c in (a, b)]
+        own, others = (weights[name] for name in streams)
+        found = [resampled_tpr(m, own, c, partial(np.take, others, axis=1), fpr) for m, c in (a, b)]
         return (found[0] - found[1])[:, None]
 
     return bootstrap(dict(zip(streams, a, strict=True)), statistic, seed, draws)[:, 0]

@@ -125,14 +125,14 @@ def refusal(reference: Scores, fpr: float) -> str | None:
 
 
 def tail_mass(reference: Scores, weights: FloatArray, conformal: bool) -> FloatArray:
-    """Upper-tail mass down to and including each score, for `weights` (..., n) in *descending* score order.
+    """Upper-tail mass down to and including each score, for `weights` (..., k) of the k highest scores, descending.
 
     Conformal: a set holds n/(n+1) of its share and the unseen image the rest. Otherwise the plain empirical tail.
     """
     if not conformal:
         return np.cumsum(weights, axis=-1)
     sizes = reference.set_sizes
-    shrink = (sizes / (sizes + 1.0))[reference.sets[descending(reference)]]
+    shrink = (sizes / (sizes + 1.0))[reference.sets[descending(reference)[: weights.shape[-1]]]]
     return smallest_fpr(reference) + np.cumsum(weights * shrink, axis=-1)
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
 from iarbench.files import write_atomically
-from iarbench.results.scores import FACTS, IDENTITY, MEASURES
+from iarbench.results.scores import FACTS, IDENTITY, MEASURES, repeated
 
 NAMED = (*IDENTITY, *FACTS, "score_name")
 """What a column is named by."""
@@ -85,7 +85,7 @@ def read_scores(path: Path, index: pd.DataFrame) -> pd.DataFrame:
         raise UserError(f"cannot read {path} ({str(error).splitlines()[0]})") from None
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     lengths = [len(part["score"]) for part in parts]
-    names = {name: np.repeat(np.array([cell[name] for cell in cells]), lengths) for name in NAMED}
+    names = {name: repeated([cell[name] for cell in cells], lengths) for name in NAMED}
     return pd.DataFrame({**joined, **names})
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from board_rows import row
 
-from iarbench.board.curves import curves
 from iarbench.board.gather import Batch
 from iarbench.board.groups import groups_of
 from iarbench.board.ranking import families, places
+from iarbench.results.curves import curves
 
 
 def table(values: dict[str, tuple[float | None, ...]], **changes: object) -> list[tuple[str, int | None, float | None]]:

@@ -32,10 +32,10 @@ def built(tmp_path: Path, rows: tuple[Row, ...] = ROWS, **options: Any) -> Path:
 def test_the_page_without_a_script_holds_every_pooled_number(tmp_path: Path) -> None:
     tables = Tables(built(tmp_path).read_text(encoding="utf-8")).found
     ranking = tables["ranking"]
-    assert ranking[0] == ["#", "detector", "mean", "worst", "a", "b"]
+    assert ranking[0] == ["#", "detector", "mean", "mean rank", "worst", "a", "b"]
     assert ranking[1][:3] == ["1", "plain inverse", "95.0"]
     assert ranking[2] == [
-        "2", "quantloss inverse", "43.8", "25.0 [12, 50] b", "62.5 [50.0, 75.0]", "25.0 [12.5, 50.0]"
+        "2", "quantloss inverse", "43.8", "2.00", "25.0 [12, 50] b", "62.5 [50.0, 75.0]", "25.0 [12.5, 50.0]"
     ]  # fmt: skip
     lines = {tuple(line[:3]): line[3:] for line in tables["lines"][1:]}
     first = lines["quantloss inverse", "a", "none"]

@@ -15,6 +15,9 @@ Board.make = (tag, properties = {}, ...children) => {
 
 Board.EMPTY = ["–", null, null, null];
 
+// Columns whose smallest number is the best: a click sorts them upwards first.
+Board.RANKS = ["#", "mean rank"];
+
 // The same cell as in templates/macros.html.jinja: value, interval in small print, a tint from low to high.
 Board.cell = (found, why = "", strong = false) => {
   const [text, value, low, high] = found || Board.EMPTY;
@@ -48,6 +51,20 @@ Board.nameOf = (entry) => {
 Board.rank = (rank) => {
   const cell = Board.text(rank === null ? "–" : String(rank), rank === null ? 9999 : rank);
   cell.className = "number";
+  return cell;
+};
+
+// A mean rank with its interval in small print; those without one are last.
+Board.meanRank = (found) => {
+  const cell = Board.cell(found);
+  if (found[1] === null) cell.dataset.order = 9999;
+  return cell;
+};
+
+// What is least, with its target in small print.
+Board.worst = (found, target) => {
+  const cell = Board.text(found[0], found[1] === null ? -1 : found[1]);
+  if (target) cell.append(" ", Board.make("small", {}, target));
   return cell;
 };
 
@@ -87,7 +104,7 @@ Board.sortable = (table, order) => {
   const start = () => {
     const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
     const last = table.sorted && names.includes(table.sorted[0]) ? table.sorted : order;
-    const numbers = names.flatMap((name, place) => (name !== "#" && Board.isNumber(table, place) ? [place] : []));
+    const numbers = names.flatMap((name, place) => (!Board.RANKS.includes(name) && Board.isNumber(table, place) ? [place] : []));
     shown = new DataTable(table, {
       paging: false,
       info: false,

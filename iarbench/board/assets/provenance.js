@@ -64,23 +64,31 @@ Board.provenance = (section, group) => {
     const names = view.families ? group.families.map((family) => family.name) : group.targets;
     const rows = rankingAt(view).filter((row) => group.entries[row[0]].main || view.scores);
     fillRanking(
-      ["#", "detector", "mean", "worst", ...names],
-      rows.map(([entry, rank, worst, worstTarget, [mean], families]) => {
-        const last = Board.text(worst[0], worst[1] === null ? -1 : worst[1]);
-        if (worstTarget) last.append(" ", Board.make("small", {}, worstTarget));
+      ["#", "detector", "mean", "mean rank", "worst", ...names],
+      rows.map(([entry, rank, worst, worstTarget, [mean], families, meanRank]) => {
         const cells = view.families
           ? families.map(([found]) => Board.cell(found))
           : group.targets.map((_, target) => {
               const line = lineAt(view, entry, target);
               return line ? Board.cell(line[5][column], line[7]) : Board.cell(null, "not computed");
             });
-        return [Board.rank(rank), Board.nameOf(group.entries[entry]), Board.cell(mean, "", true), last, ...cells];
+        return [Board.rank(rank), Board.nameOf(group.entries[entry]), Board.cell(mean, "", true), Board.meanRank(meanRank), Board.worst(worst, worstTarget), ...cells];
       }),
     );
     const apart = rows.filter((row) => row[1] === null && group.entries[row[0]].main).length;
     note("ranking").textContent =
-      `${about(view)}. Ranked by the mean over all targets; beside it the target that is found least.` +
+      `${about(view)}. Ranked by the mean over all targets; beside it the mean rank over them with the lowest and highest that the images do not rule out, and the target that is found least.` +
       (apart ? " Without a rank: a number is missing, or other images." : "");
+  };
+
+  const overall = (view) => {
+    if (!tables.overall) return;
+    const areas = group.swept.flatMap((name) => [`${name}: worst area`, `${name}: mean area`]);
+    Board.fill(tables.overall, ["detector", "mean rank", "mean", ...areas],
+      group.overall[`${view.set}/${view.rate}`].map(([entry, meanRank, mean, found]) => [
+        Board.nameOf(group.entries[entry]), Board.meanRank(meanRank), Board.cell(mean),
+        ...found.flatMap(([worst, target, average]) => [Board.worst(worst, target), Board.cell(average)]),
+      ]));
   };
 
   const everyNumber = (view) => {
@@ -182,6 +190,7 @@ Board.provenance = (section, group) => {
   return () => {
     const view = chosen();
     ranking(view);
+    overall(view);
     everyNumber(view);
     legend(view);
     plots(view);
