@@ -33,7 +33,7 @@ def fitted(rows: Sequence[Sequence[str]], width: int, drop: Sequence[int] = (), 
         return stacked(rows, width)
     lines = _in_lines([[row[place] for place in kept] for row in rows], width)
     left_out = [name for place, name in enumerate(rows[0]) if place not in kept]
-    return [*lines, *(_wrapped(f"(no room for: {', '.join(left_out)})", width, "") if left_out else [])]
+    return [*lines, *(wrapped(f"(no room for: {', '.join(left_out)})", width, "") if left_out else [])]
 
 
 PARAGRAPH = 32
@@ -45,7 +45,7 @@ def _in_lines(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     lines = []
     for row, line in zip(rows, aligned([[*row[:-1], "|"] for row in rows]), strict=True):
         front = line[:-1]
-        paragraph = _wrapped(row[-1], width - len(front), "") or [""]
+        paragraph = wrapped(row[-1], width - len(front), "") or [""]
         lines += [(front + paragraph[0]).rstrip(), *(" " * len(front) + more for more in paragraph[1:])]
     return lines
 
@@ -74,8 +74,8 @@ def stacked(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     lines: list[str] = []
     for first, *rest in body:
         told = [f"{name}: {cell}" for name, cell in zip(header[1:], rest, strict=True) if cell.strip(" –")]
-        lines += _wrapped(first, width, "")
-        lines += _wrapped("; ".join(told), width, "    ")
+        lines += wrapped(first, width, "")
+        lines += wrapped("; ".join(told), width, "    ")
     return lines
 
 
@@ -85,7 +85,8 @@ def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]], texts: in
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """The text in lines of at most ``width``, no word cut."""
     return textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

@@ -1,6 +1,7 @@
 """Draws what a command writes to a terminal, as a PNG: for docs/, and for looking at what users see.
 
     python tools/terminal_screenshots.py docs/terminal-report.png iarbench report runs/mini
+    python tools/terminal_screenshots.py --columns 60 narrow.png iarbench report runs/mini
 
 The command gets a real terminal of --columns, so that tables fit it; a line of progress is drawn as it ends. The exit
 status is the command's.

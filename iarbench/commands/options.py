@@ -14,7 +14,7 @@ from iarbench.alignment import ALIGNS
 from iarbench.device import PRECISIONS, check_device
 from iarbench.errors import UserError
 from iarbench.parameters import split_names
-from iarbench.text_table import aligned, fitted
+from iarbench.text_table import aligned, fitted, wrapped
 
 if TYPE_CHECKING:
     from iarbench.harness.plan import Settings
@@ -238,9 +238,12 @@ def side(text: str) -> str:
 
 
 def say(text: str, quiet: bool = False) -> None:
-    """A line on standard error, for what is not the result."""
-    if not quiet:
-        print(text, file=sys.stderr)
+    """A line on standard error, for what is not the result; in a terminal wrapped at its width."""
+    if quiet:
+        return
+    if sys.stderr.isatty():
+        text = "\n".join(wrapped(text, shutil.get_terminal_size().columns))
+    print(text, file=sys.stderr)
 
 
 def table(rows: list[list[str]], drop: Sequence[int] = (), wrap: bool = False) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import textwrap
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, NoReturn
 
 from iarbench.errors import UserError
 from iarbench.registry import near
+from iarbench.text_table import wrapped
 
 
 class Help(argparse.HelpFormatter):
@@ -28,7 +28,7 @@ class Help(argparse.HelpFormatter):
             if indented:
                 found += [one for line in lines for one in _example(line, width)]
             else:
-                found += _wrapped(" ".join(lines), width - len(indent))
+                found += wrapped(" ".join(lines), width - len(indent))
         return "\n".join(indent + line for line in found) + "\n"
 
 
@@ -39,11 +39,7 @@ def _example(line: str, width: int) -> list[str]:
     remark = _REMARK.fullmatch(line)
     if len(line) <= width or remark is None:
         return [line]
-    return [remark[1], *(f"      {one}" for one in _wrapped(remark[2], width - 6))]
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [remark[1], *(f"      {one}" for one in wrapped(remark[2], width - 6))]
 
 
 class Parser(argparse.ArgumentParser):
