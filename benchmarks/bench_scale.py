@@ -128,13 +128,13 @@ def make(folder: Path, images: int) -> dict[str, Any]:
     plan = prepare(Task.load(str(folder / "scale.yaml")), Settings(device="cpu"), hashed=False)
     rng = np.random.default_rng(0)
     for job in plan.jobs:
-        count = len(job.chunk.image_ids)
+        count = len(job.chunk)
         for cell in job.cells:
-            scores = rng.normal(1.5 * (job.chunk.source == "toy-a"), 1.0, count).tolist()
-            write_part(folder / "run", cell.part, {cell.detector.kind.name: scores}, [0.01] * count, "cpu")
+            scores = rng.normal(1.5 * (job.chunk.source == "toy-a"), 1.0, count)
+            write_part(folder / "run", cell.part, {cell.detector.kind.name: scores}, np.full(count, 0.01), "cpu")
     for one in measures(plan):
-        values = rng.normal(30, 3, len(one.part.chunk.image_ids)).tolist()
-        write_part(folder / "run", one.part, {"psnr": values, "ssim": values}, [0.0] * len(values), "cpu")
+        values = rng.normal(30, 3, len(one.part.chunk))
+        write_part(folder / "run", one.part, {"psnr": values, "ssim": values}, np.zeros(len(values)), "cpu")
     files = list(folder.rglob("*.parquet"))
     return {"parts": len(plan.parts), "disk_mib": round(sum(path.stat().st_size for path in files) / 2**20)}
 

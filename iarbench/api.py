@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from iarbench.detector import Detector
     from iarbench.evidence import Target
+    from iarbench.harness.launch.engine import Launch
     from iarbench.harness.plan import Settings
     from iarbench.harness.run import Outcome
 
@@ -98,6 +99,10 @@ def run(
     batch_size: int | None = None,
     workers: int | None = None,
     weights: AnyPath | None = None,
+    launch: str | None = None,
+    jobs: int | None = None,
+    slurm: Mapping[str, str | int] | None = None,
+    address: str | None = None,
     progress: bool = True,
 ) -> Results:
     """Score images and say which a generator made, as `iarbench run` does; the same call again resumes.
@@ -111,10 +116,13 @@ def run(
         out: folder of the run; by default runs/<task>.
         reuse: folders of other runs, whose scores are taken over where they are the same.
         device, precision, batch_size, workers, weights: how to compute, as the options of the command.
+        launch, jobs, slurm, address: several processes or machines, as the options of the command; `launch` is local,
+            slurm or ray, `slurm` its parameters such as {"partition": "gpu"}. A script that says "local" starts
+            itself anew in every process: keep what it does below `if __name__ == "__main__":`.
         progress: whether to say on standard error how far it is.
 
     Raises:
-        UserError: a mistake in the input, in one line.
+        UserError: a mistake in the input, in one line; or some parts could not be computed.
     """
     asked = _as_written(locals())
     from iarbench.files import cache_dir
@@ -123,6 +131,7 @@ def run(
     from iarbench.harness.own_set import OwnImages
 
     settings = _settings(device, precision, batch_size, workers, weights, limit)
+    engine = _launch(launch, jobs, slurm, address)
     texts = [os.fspath(path) for path in ([real] if isinstance(real, str | PathLike) else real or ())]
     own = OwnImages.asked(
         None if members is None else os.fspath(members), texts, group_by, group_column, with_others, read_as, images
@@ -142,12 +151,12 @@ def run(
         .aligned(align)
     )
     mine, notes = own_task(narrowed, own, cache_dir() / "own-images", stream) if own else (narrowed, [])
-    plan = harness.prepare(mine, settings, notes)
+    plan = harness.prepare(mine, settings, notes, hashed=engine is None)
     folder = Path(out) if out is not None else Path("runs") / mine.spec.name
     if stream:
         stream.writelines(f"note: {note}\n" for note in plan.notes)
     others = [Path(one) for one in ([reuse] if isinstance(reuse, str | PathLike) else reuse)]
-    return Results(folder, harness.run(plan, folder, settings, stream, asked, others), plan.notes)
+    return Results(folder, harness.run(plan, folder, settings, stream, asked, others, engine), plan.notes)
 
 
 def read_results(out: AnyPath) -> Results:
@@ -258,6 +267,23 @@ def _settings(
         if value is not None and (not isinstance(value, int) or value < least):
             raise UserError(f"{name} {value!r} is not a whole number from {least}")
     return Settings(device, precision, batch_size, workers, _folder(weights), limit)
+
+
+def _launch(
+    launch: str | None, jobs: int | None, slurm: Mapping[str, str | int] | None, address: str | None
+) -> Launch | None:
+    from iarbench.harness.launch.engine import ENGINES, Launch
+
+    if launch is not None and launch not in ENGINES:
+        raise UserError(f"launch {launch!r} is not one of {', '.join(ENGINES)}")
+    for name, value, needed in (("jobs", jobs, ENGINES), ("slurm", slurm, ("slurm",)), ("address", address, ("ray",))):
+        if value is not None and launch not in needed:
+            raise UserError(f"{name} needs launch={' or '.join(map(repr, needed))}")
+    if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
+        raise UserError(f"jobs {jobs!r} is not a whole number from 1")
+    if launch == "slurm" and jobs is None:
+        raise UserError("launch='slurm' needs jobs, how many jobs the array has at a time")
+    return None if launch is None else Launch(launch, jobs, dict(slurm or {}), address or "auto")
 
 
 def _folder(weights: AnyPath | None) -> Path | None:

@@ -84,7 +84,7 @@ class _Behind:
             read = batch.cells() if batch.cells else []
             self._cells[id(batch)] = {(cell.key, cell.target): cell for cell in read}
         found = self._cells[id(batch)].get((_key(row), row.target))
-        return found if found is not None and row.attack in found.known else None
+        return found if found is not None and row.attack in found.stored.attacks else None
 
     def detection(self, row: Row) -> Detection:
         """What a row of TPR says, with resamples where the scores give just this row."""

@@ -98,7 +98,7 @@ def execute(args: argparse.Namespace) -> int:
     for note in plan.notes:
         options.say(f"note: {note}", args.quiet)
     if args.dry_run:
-        return _describe(plan, out, args.json)
+        return _describe(plan, out, args.json) or int(plan.set_aside)
     outcome = run(plan, out, settings, None if args.quiet else sys.stderr, reuse=args.reuse, launch=engine)
     if args.json:
         print(json.dumps({"out": str(out), **outcome.dump(options.view(args, None))}, ensure_ascii=False))
@@ -110,7 +110,7 @@ def execute(args: argparse.Namespace) -> int:
         options.say(control, args.quiet)
     more = "".join(f", {name}" for name in outcome.kind.files)
     options.say(f"{out}: scores, results.jsonl, results.png{more}, manifest.json", args.quiet)
-    return 0
+    return int(plan.set_aside)
 
 
 def _task(args: argparse.Namespace) -> tuple[Task, list[str]]:

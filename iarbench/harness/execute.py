@@ -131,20 +131,19 @@ def _work_off(
         for column in columns:
             write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
 
-    def work(jobs: Sequence[Job]) -> list[tuple[Job, list[Slab]]]:
-        return [(job, slabs(job.chunk.image_ids, job.attack, job.image_size, preparation, weights)) for job in jobs]
+    def cut(job: Job) -> Iterator[Slab]:
+        yield from slabs(job.chunk.image_ids, job.attack, job.image_size, preparation, weights)
 
     # Every thread would compile anew.
     if settings.device == "cpu" and not settings.workers and not settings.compile:
         ours = sorted(_only(jobs, ours=True), key=_size, reverse=True)  # short ones last: no thread waits long
-        side_by_side([partial(do, job, prepared(plan.images, several, 0)) for job, several in work(ours)])
+        side_by_side([partial(do, job, prepared(plan.images, cut(job), 0)) for job in ours])
         jobs = _only(jobs, ours=False)  # code of users may keep what it likes wherever it likes: one thread
-    rest = work(jobs)
-    everything = (slab for _, several in rest for slab in several)
+    everything = (slab for job in jobs for slab in cut(job))
     pixels = prepared(plan.images, everything, settings.workers or 0, at_hand.pool)
     with closing(pixels):
-        for job, several in rest:
-            do(job, islice(pixels, len(several)))
+        for job in jobs:
+            do(job, islice(pixels, sum(1 for _ in cut(job))))
 
 
 def _to_stderr(text: str) -> None:
@@ -152,7 +151,7 @@ def _to_stderr(text: str) -> None:
 
 
 def _size(job: Job) -> int:
-    return len(job.chunk.image_ids) * len(job.cells)
+    return len(job.chunk) * len(job.cells)
 
 
 def _only(jobs: Sequence[Job], *, ours: bool) -> list[Job]:

@@ -14,11 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from iarbench.detector import fits_once, tells_siblings
 from iarbench.errors import UserError
 from iarbench.files import write_atomically
 from iarbench.harness.choose import Choice
 from iarbench.harness.store import safe
+from iarbench.images.compact import groups, plain, where
 from iarbench.models.variants import Variant
 from iarbench.task import Task
 
@@ -59,7 +64,7 @@ def plan_fit(
     encoder: str,
     identity: dict[str, Any],
     task: Task,
-    index: pd.DataFrame,
+    index: pa.Table,
     setting: dict[str, Any],
 ) -> Fit:
     """The images of the split `fit_split` that the detector learns from, for one target or for all.
@@ -71,7 +76,8 @@ def plan_fit(
     """
     spec = task.spec
     target = None if fits_once(detector.kind) else str(identity["target"])
-    split = index[index["split"] == spec.fit_split]
+    fitting = where(index, split=spec.fit_split)
+    split = plain(index.take(pa.array(fitting))).to_pandas()
     sides = _sides(detector, target, task)
     rows = split[split["source"].isin(set().union(*sides.values()))]
     for what, sources in sides.items():
@@ -80,7 +86,8 @@ def plan_fit(
                 f"{detector.owner} learns from images of split {spec.fit_split!r}, and {spec.images} has no {what} in "
                 f"it (images of {', '.join(sorted(sources))}); give a set that has, or set fit_split"
             )
-    _require_apart(rows, index[index["split"] != spec.fit_split], detector, spec.fit_split)
+    rest = index.take(pa.array(np.setdiff1d(np.arange(len(index)), fitting, assume_unique=True)))
+    _require_apart(rows, rest, detector, spec.fit_split)
     # Mixed, and always in the same order.
     order = sorted(zip(rows["image_id"], rows["sha256"], rows["source"], strict=True), key=_mixed)
     # A target's weights and size are in its identity; its name counts where images are its own or not.
@@ -143,8 +150,9 @@ def load_learnt(root: Path, fit: Fit) -> dict[str, Tensor]:
     return load_file(root / fit.path)
 
 
-def _require_apart(rows: pd.DataFrame, rest: pd.DataFrame, detector: Choice, split: str) -> None:
-    shared = set(zip(rows["source"], rows["group"], strict=True)) & set(zip(rest["source"], rest["group"], strict=True))
+def _require_apart(rows: pd.DataFrame, rest: pa.Table, detector: Choice, split: str) -> None:
+    same = plain(rest.filter(pc.is_in(groups(rest), pa.array(rows["group"], pa.string())))).to_pandas()
+    shared = set(zip(rows["source"], rows["group"], strict=True)) & set(zip(same["source"], same["group"], strict=True))
     if shared:
         source, group = min(shared)
         raise UserError(

@@ -15,6 +15,7 @@ from iarbench.evidence import NO_ENCODER
 from iarbench.harness.choose import Choice
 from iarbench.harness.plan import Cell, Plan, Settings, make_plan
 from iarbench.harness.store import Chunk, Part, safe
+from iarbench.images.compact import plain
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.models.variants import Variant
@@ -64,7 +65,7 @@ def bare_cell(detector: Choice, target: str, encoder: str | None, weights_dir: P
     seen = variants.get(detector.through or target)
     alone = "image" in detector.kind.reads
     chosen = NO_ENCODER if alone else encoder or _usual_encoder(seen, weights_dir)
-    return Cell(Part({}, {}, Chunk("", "", (), ())), variant, seen, chosen, detector)
+    return Cell(Part({}, {}, Chunk.of("", "", (), ())), variant, seen, chosen, detector)
 
 
 def _usual_encoder(variant: Variant, weights_dir: Path | None) -> str:
@@ -75,7 +76,7 @@ def read_known(plan: Plan, cache: Path) -> KnownScores:
     """The first score of the detector for all images of a plan whose parts are stored."""
     scores = load_scores(cache, [part.path for part in plan.parts])
     first = scores[scores["score_name"] == scores["score_name"].iloc[0]]
-    joined = first.merge(plan.index[["image_id", "source"]], on="image_id")
+    joined = first.merge(plain(plan.index).to_pandas()[["image_id", "source"]], on="image_id")
     return _by_sets(joined, plan.task, plan.task.spec.targets[0], plan.jobs[0].cells[0].detector)
 
 
@@ -105,7 +106,12 @@ def known_of_run(root: Path, task: Task, target: str, encoder: str, detector: Ch
 
 def expected_known(plan: Plan) -> KnownScores:
     """As `read_known`, before anything is computed: every score is 0, and only their numbers say something."""
-    return _by_sets(plan.index.assign(score=0.0), plan.task, plan.task.spec.targets[0], plan.jobs[0].cells[0].detector)
+    return _by_sets(
+        plain(plan.index).to_pandas().assign(score=0.0),
+        plan.task,
+        plan.task.spec.targets[0],
+        plan.jobs[0].cells[0].detector,
+    )
 
 
 def _by_sets(joined: pd.DataFrame, task: Task, target: str, detector: Choice) -> KnownScores:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
+import pyarrow as pa
+
 from iarbench.harness import codec_control
 from iarbench.harness.plan import Plan
+from iarbench.images.compact import where
 from iarbench.images.record import ImageRecord
 from iarbench.images.spread import spread
 from iarbench.images.traits import grey_of
@@ -68,5 +71,6 @@ def _traits(record: ImageRecord) -> dict[str, float | str]:
 
 
 def _sample(plan: Plan, source: str, split: str) -> list[ImageRecord]:
-    rows = plan.index[(plan.index["source"] == source) & (plan.index["split"] == split)]
-    return plan.images.read(spread(rows["image_id"].tolist(), AT_MOST))
+    places = where(plan.index, source=source, split=split)
+    chosen = places[list(spread(range(len(places)), AT_MOST))]
+    return plan.images.read(plan.index.column("image_id").take(pa.array(chosen)).to_pylist())

@@ -27,8 +27,7 @@ def leave_out_missing(task: Task, images: ImageSet, limit: int | None = None) ->
     Raises:
         UserError: no target has members, or one has no non-members.
     """
-    groups = images.index().groupby(["source", "split"]).size()
-    counts = {(str(source), str(split)): min(n, limit or n) for (source, split), n in groups.items()}
+    counts = {key: min(n, limit or n) for key, n in images.counts().items()}
     counts = {key: min(n, task.at_most("", key[0]) or n) for key, n in counts.items()}  # as non-members
     spec, name = task.spec, task.spec.images
     targets = [target for target in spec.targets if (target, spec.member_split) in counts]

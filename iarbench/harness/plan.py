@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from iarbench import attack as attacks
 from iarbench.detector import fits, what_it_reads
@@ -19,15 +23,13 @@ from iarbench.evidence import NO_ENCODER
 from iarbench.harness.choose import Choice, choose_all
 from iarbench.harness.fit import Fit, plan_fit
 from iarbench.harness.store import Chunk, Part, is_stored
+from iarbench.images.compact import Places, where
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.models.variants import Variant
 from iarbench.models.weights import encoders, weights_hash
 from iarbench.registry import ATTACKS
 from iarbench.task import Task
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHUNK = 256
 """Images a part holds at most: what a kill can cost, and what stays in memory."""
@@ -124,8 +126,10 @@ class Plan:
 
     task: Task
     images: ImageSet
-    index: pd.DataFrame
-    """Rows of the images that the run needs."""
+    used: ImageSet
+    """A view of those that the run scores."""
+    index: pa.Table
+    """What results need to know of them (`iarbench.images.compact`)."""
     jobs: tuple[Job, ...]
     weights: dict[str, str]
     """"target/encoder" -> weights hash."""
@@ -133,6 +137,8 @@ class Plan:
     """What the user should know about what is left out."""
     weights_dir: Path | None
     """Where attacks through a tokenizer look for its weights first."""
+    set_aside: bool = False
+    """Whether a file of the image set could not be read: the exit status says so in the end."""
 
     @property
     def parts(self) -> list[Part]:
@@ -166,36 +172,43 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, 
     chosen = choose_all(task.spec.detectors)
     sides, notes = _sides(task, chosen, settings.weights_dir)
     shared = {"image_set": image_set, "images_fingerprint": images.fingerprint}
-    index = images.index()
-    if twice := _repeated(index):
+    index = images.compact_columns()
+    if twice := images.repeated():
         raise UserError(f"image id {twice!r} occurs twice in {image_set}; ids must be unique")
     setting = {"precision": settings.precision, "preprocessing": task.spec.preparation.name}
     looks = [_look(choice, side, task, index, setting) for side in sides for choice in side.detectors]
-    splits = list(_of_each_split(index, settings.limit))
+    splits = [(source, split, where(index, source=source, split=split)) for source, split in images.counts()]
     jobs: list[Job] = []
-    used: set[str] = set()
+    used = np.zeros(len(images), dtype=bool)
+    # One object for all attacks: ids and hashes of a large set fill the memory otherwise.
     chunks: dict[tuple[str, str, int | None], list[Chunk]] = {}
     for text in task.attacks_for(task.spec.attacks):
         attack = attacks.parse(text, settings.weights_dir)
         acted = {"attack": attack.name, "attack_version": attack.version, **_attack_code(text)}
         acted = {**acted, **attack.depends_on(), **setting}
-        for source, split, rows in splits:
+        for source, split, places in splits:
             asked = [look for look in looks if task.needs(look.name, source, split, attack.name)]
             for (most, size), some in _alike(asked, task, source).items():
-                # One object for all attacks: ids and hashes of a large set fill the memory otherwise.
                 if (source, split, most) not in chunks:
-                    chunks[source, split, most] = _chunks(source, split, rows, most)
-                for chunk in chunks[source, split, most]:
-                    used.update(chunk.image_ids)
-                    jobs.append(Job(chunk, text, size, tuple(look.cell(acted, shared, chunk) for look in some)))
+                    taken = _first(index, places[: settings.limit], most)
+                    used[taken] = True
+                    chunks[source, split, most] = _chunks(source, split, index, taken)
+                cells = [look.cells(acted, shared, chunks[source, split, most]) for look in some]
+                jobs += [
+                    Job(chunk, text, size, tuple(each))
+                    for chunk, each in zip(chunks[source, split, most], zip(*cells, strict=True), strict=True)
+                ]
     weights = {side.label: side.identity["target_weights"] for side in sides if side.encoder != NO_ENCODER}
     learnt_from = {image_id for look in looks if look.fit is not None for image_id in look.fit.image_ids}
-    looked_at = images.filter(image_id=used | learnt_from)
+    needed = used.copy()
+    needed[images.places(sorted(learnt_from))] = True
+    looked_at = images.take(np.flatnonzero(needed))
     if hashed:
         looked_at.require_unchanged()
     notes += looked_at.shared_files()
-    needed, notes = index[index["image_id"].isin(used)], list(dict.fromkeys(notes))
-    return Plan(task, images, needed, tuple(jobs), weights, tuple(notes), settings.weights_dir)
+    ours = images.take(np.flatnonzero(used))
+    notes = list(dict.fromkeys(notes))
+    return Plan(task, images, ours, ours.compact_columns(), tuple(jobs), weights, tuple(notes), settings.weights_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +239,20 @@ class _Look:
     def name(self) -> str:
         return self.side.variant.name
 
-    def cell(self, acted: dict[str, Any], shared: dict[str, Any], chunk: Chunk) -> Cell:
+    def cells(self, acted: dict[str, Any], shared: dict[str, Any], chunks: Iterable[Chunk]) -> list[Cell]:
+        """One for each chunk; what all of them say of themselves is one object."""
         identity = {**self.detector.identity, **self.side.identity, **acted}
         if self.fit is not None:
             identity["fit"] = self.fit.key
         about = {"target_family": self.side.variant.family, **shared}
         side = self.side
-        return Cell(Part(identity, about, chunk), side.variant, side.seen, side.encoder, self.detector, self.fit)
+        return [
+            Cell(Part(identity, about, chunk), side.variant, side.seen, side.encoder, self.detector, self.fit)
+            for chunk in chunks
+        ]
 
 
-def _look(choice: Choice, side: _Side, task: Task, index: pd.DataFrame, setting: dict[str, Any]) -> _Look:
+def _look(choice: Choice, side: _Side, task: Task, index: pa.Table, setting: dict[str, Any]) -> _Look:
     fit = plan_fit(choice, side.seen, side.encoder, side.identity, task, index, setting) if fits(choice.kind) else None
     return _Look(choice, side, fit)
 
@@ -287,12 +304,6 @@ def _attack_code(text: str) -> dict[str, str]:
     return {"attack_code": hashlib.sha256("".join(digests).encode()).hexdigest()} if digests else {}
 
 
-def _of_each_split(index: pd.DataFrame, limit: int | None) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Source, split and rows of its images, the first ``limit`` of them."""
-    for (source, split), rows in index.groupby(["source", "split"], sort=True):
-        yield str(source), str(split), rows[:limit]
-
-
 def _alike(looks: Iterable[_Look], task: Task, source: str) -> dict[tuple[int | None, int], list[_Look]]:
     """Looks at images of one source by what is the same for several: how many of the images, and at what size."""
     found: dict[tuple[int | None, int], list[_Look]] = {}
@@ -301,15 +312,23 @@ def _alike(looks: Iterable[_Look], task: Task, source: str) -> dict[tuple[int | 
     return found
 
 
-def _chunks(source: str, split: str, rows: pd.DataFrame, most: int | None) -> list[Chunk]:
-    if most is not None:
-        rows = rows.sort_values("image_id")[:most]
-    ids, hashes = rows["image_id"].tolist(), rows["sha256"].tolist()
+def _first(index: pa.Table, places: Places, most: int | None) -> Places:
+    """The places of at most so many images, the first by id."""
+    if most is None:
+        return places
+    order = pc.sort_indices(index.column("image_id").take(pa.array(places)))
+    return places[order.to_numpy()[:most]]
+
+
+def _chunks(source: str, split: str, index: pa.Table, places: Places) -> list[Chunk]:
+    ids, hashes = (_at(index.column(name).combine_chunks(), places) for name in ("image_id", "sha256"))
     size = CHUNK if len(ids) < MANY else LARGE_CHUNK
     starts = range(0, len(ids), size)
-    return [Chunk(source, split, tuple(ids[at : at + size]), tuple(hashes[at : at + size])) for at in starts]
+    return [Chunk(source, split, ids.slice(at, size), hashes.slice(at, size)) for at in starts]
 
 
-def _repeated(index: pd.DataFrame) -> str | None:
-    twice = index["image_id"][index["image_id"].duplicated()]
-    return None if twice.empty else str(twice.iloc[0])
+def _at(column: pa.Array, places: Places) -> pa.Array:
+    """The values at some places; a view where they follow each other."""
+    if len(places) and (np.diff(places) == 1).all():
+        return column.slice(places[0], len(places))
+    return column.take(pa.array(places))

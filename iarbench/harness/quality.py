@@ -83,10 +83,10 @@ def unmeasured(plan: Plan, root: Path) -> list[Measure]:
 
 def measure(todo: Sequence[Measure], plan: Plan, root: Path, progress: TextIO | None) -> None:
     """Measure and store; several parts at once, since filters and codecs let other threads work."""
-    total = sum(len(one.part.chunk.image_ids) for one in todo)
+    total = sum(len(one.part.chunk) for one in todo)
     with Progress("measuring attacks", total, stream=progress) as bar, ThreadPoolExecutor(cores()) as pool:
         for one in pool.map(lambda one: measure_one(one, plan, root), todo):
-            bar.advance(len(one.part.chunk.image_ids))
+            bar.advance(len(one.part.chunk))
 
 
 def measure_one(one: Measure, plan: Plan, root: Path) -> Measure:

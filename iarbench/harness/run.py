@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from iarbench import __version__
 from iarbench.content import images_path
@@ -70,7 +72,8 @@ class Outcome:
 
 def prepare(task: Task, settings: Settings, notes: Iterable[str] = (), *, hashed: bool = True) -> Plan:
     """Open the images of a task and plan what they can answer; no torch. `notes`: what there is to say already;
-    `hashed`: see `make_plan`.
+    `hashed`: see `make_plan`. A file of the image set that cannot be read is named in the notes, and the others are
+    planned.
 
     Raises:
         UserError: an unknown name, weights that cannot be had, or images that do not fit the task.
@@ -78,17 +81,22 @@ def prepare(task: Task, settings: Settings, notes: Iterable[str] = (), *, hashed
     for name in task.spec.targets:
         variants.get(name)  # a name that nobody knows is not a set that is missing
     task, suites = with_suites(task)
-    images = _open(task)
-    task, listed = with_all(task, set(images.index()["split"]))
+    unreadable: list[str] = []
+    images = _open(task, unreadable)
+    task, listed = with_all(task, {split for _, split in images.counts()})
     fitted, missing = leave_out_missing(task, images, settings.limit)
     plan = make_plan(fitted, images, task.spec.images, settings, hashed=hashed)
-    return replace(plan, notes=(*notes, *suites, *listed, *missing, *plan.notes))
+    aside = [f"set aside, the rest goes on: {line}" for line in unreadable]
+    said = (*notes, *suites, *listed, *missing, *aside, *plan.notes)
+    return replace(plan, notes=said, set_aside=bool(unreadable))
 
 
-def _open(task: Task) -> ImageSet:
-    """The task's images. Raises UserError, with the way to have them where the task knows it."""
+def _open(task: Task, unreadable: list[str]) -> ImageSet:
+    """The task's images; `unreadable` gets a line for each file that cannot be read. Raises UserError, with the way to
+    have them where the task knows it.
+    """
     try:
-        return ImageSet.open(images_path(task.spec.images))
+        return ImageSet.open(images_path(task.spec.images), set_aside=unreadable)
     except UserError as error:
         if not task.spec.sets:
             raise
@@ -169,7 +177,7 @@ def outline(plan: Plan, root: Path) -> dict[str, Any]:
         "parts": len(plan.parts),
         "parts_done": len(plan.parts) - todo,
         "images_to_score": _count(missing),
-        "scores_to_compute": sum(len(job.chunk.image_ids) * len(job.cells) for job in missing),
+        "scores_to_compute": sum(len(job.chunk) * len(job.cells) for job in missing),
         "estimate": _estimate(_count(missing), before.runs if before else ()),
     }
 
@@ -192,7 +200,7 @@ def recompute(root: Path, fpr: float | None = None) -> Outcome:
     Raises:
         UserError: `root` is not a finished run, a file of it is not as it was written, or it has no results at `fpr`.
     """
-    from iarbench.results.scores import load_index
+    from iarbench.results.scores import load_compact_index
 
     manifest = manifests.read(root)
     if manifest is None:
@@ -208,7 +216,7 @@ def recompute(root: Path, fpr: float | None = None) -> Outcome:
     if changed := _changed(root, manifest, RESULTS[:2]) or seal.damaged_parts(root):
         raise UserError(f"{root / changed[0]} is damaged: it is not as the run wrote it; {again}")
     task = Task.restore(manifest.task)
-    rows = KINDS[task.spec.kind].compute_stored(root, seal.parts_of(root), load_index(root), task)
+    rows = KINDS[task.spec.kind].compute_stored(root, seal.parts_of(root), load_compact_index(root), task)
     return Outcome(task, rows, manifest.leak_checks)
 
 
@@ -227,12 +235,8 @@ def _execute(
 
 
 def _conclude(plan: Plan, root: Path) -> Outcome:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     parts = [part.path for part in (*plan.parts, *(one.part for one in measures(plan)))]
-    index = pa.Table.from_pandas(plan.index, preserve_index=False)
-    write_atomically(root / "images.parquet", lambda file: pq.write_table(index, file))
+    write_atomically(root / "images.parquet", partial(_write_index, plan.used))
     seal.write_parts(root, parts)
     kind = KINDS[plan.task.spec.kind]
     rows = kind.compute_stored(root, parts, plan.index, plan.task)
@@ -242,6 +246,17 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     kind.plot(rows, picture)
     os.replace(picture, root / "results.png")
     return Outcome(plan.task, rows, check_leaks(plan))
+
+
+def _write_index(images: ImageSet, file: IO[bytes]) -> None:
+    """All that is known of the images but the images: a file of the set at a time."""
+    import pyarrow.parquet as pq
+
+    tables = images.small_tables()
+    first = next(tables)
+    with pq.ParquetWriter(file, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
 
 
 def _stored(task: Task, root: Path, manifest: Manifest) -> Outcome:
@@ -273,7 +288,7 @@ def _forget_damaged(root: Path, manifest: Manifest) -> None:
 
 
 def _count(jobs: Sequence[Job]) -> int:
-    return sum(len(job.chunk.image_ids) for job in jobs)
+    return sum(len(job.chunk) for job in jobs)
 
 
 def _results_key(plan: Plan) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iarbench.files import write_atomically
+from iarbench.images.compact import pack, unpack
 
 FORMAT = 1
 """Version of the score files: raising it makes every stored score be computed again."""
@@ -29,19 +30,44 @@ _SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chunk:
     """Some images of one source and split, which are scored and stored together."""
 
     source: str
     split: str
-    image_ids: tuple[str, ...]
-    sha256s: tuple[str, ...]
+    ids: pa.StringArray
+    hashes: pa.Array
+    """as `iarbench.images.compact.pack` gives them"""
+
+    @classmethod
+    def of(cls, source: str, split: str, image_ids: Sequence[str], sha256s: Sequence[str]) -> Self:
+        """From ids and hashes as text."""
+        hashes = pack(pa.chunked_array([pa.array(sha256s, pa.string())])).combine_chunks()
+        return cls(source, split, pa.array(image_ids, pa.string()), hashes)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Chunk) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[str, str, str]:
+        return self.source, self.split, self.digest
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """Made when asked for: kept, they would fill the memory of a run on many images."""
+        return tuple(self.ids.to_pylist())
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over ids and contents in order; ids count because they seed the attacks."""
-        lines = json.dumps([self.image_ids, self.sha256s])
+        lines = json.dumps([self.ids.to_pylist(), unpack(self.hashes).to_pylist()])
         return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -78,11 +104,11 @@ def write_part(
     chunk, count = part.chunk, len(scores)
     table = pa.Table.from_arrays(
         [
-            pa.array(chunk.image_ids * count),
-            pa.array(chunk.sha256s * count),
-            pa.array([name for name in scores for _ in chunk.image_ids]),
-            pa.array([float(value) for values in scores.values() for value in values]),
-            pa.array(list(seconds) * count),
+            pa.concat_arrays([chunk.ids] * count),
+            pa.concat_arrays([unpack(chunk.hashes)] * count),
+            pa.concat_arrays([pa.repeat(name, len(chunk)) for name in scores]),
+            pa.concat_arrays([pa.array(values, pa.float64()) for values in scores.values()]),
+            pa.concat_arrays([pa.array(seconds, pa.float64())] * count),
         ],
         schema=_SCHEMA,
     )
@@ -106,8 +132,8 @@ def is_stored(root: Path, part: Part) -> bool:
         return False
     names = len(table.column("score_name").unique())
     return (
-        table.column("image_id").equals(pa.chunked_array([pa.array(part.chunk.image_ids)] * names))
-        and table.column("sha256").equals(pa.chunked_array([pa.array(part.chunk.sha256s)] * names))
+        table.column("image_id").equals(pa.chunked_array([part.chunk.ids] * names))
+        and table.column("sha256").equals(pa.chunked_array([unpack(part.chunk.hashes)] * names))
         and table.column("score").null_count == 0
     )
 

@@ -208,7 +208,7 @@ def calibrate(
     if todo := together(job for plan in plans for job in plan.missing(cache)):
         from iarbench.harness.execute import decide, execute
 
-        with Progress("calibrating", sum(len(job.chunk.image_ids) for job in todo), stream=progress) as bar:
+        with Progress("calibrating", sum(len(job.chunk) for job in todo), stream=progress) as bar:
             execute(todo, plans[0], cache, decide(settings), bar.advance)
     return plans
 

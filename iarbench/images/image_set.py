@@ -18,8 +18,10 @@ import pyarrow.parquet as pq
 from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.images.audit import empty_cells, shared_files
+from iarbench.images.compact import INDEX_COLUMNS, keys
 from iarbench.images.decode import ImageError, decode
-from iarbench.images.reading import open_file, parquet_files, to_records
+from iarbench.images.listing import HASHED, Listing
+from iarbench.images.reading import parquet_files, small_columns, to_records
 from iarbench.images.record import ImageRecord
 from iarbench.images.shards import COLUMNS, write_shards
 from iarbench.progress import counted
@@ -31,32 +33,28 @@ if TYPE_CHECKING:
 __all__ = ["ImageRecord", "ImageSet"]
 
 _REMEDY = "; changed or damaged after the set was made: import it again with `iarbench images import SET --out NEW`"
-HASHED = ["image_id", "sha256", "source", "split", "group", "condition"]
-"""Columns that the fingerprint covers."""
 
 
 class ImageSet:
     """An immutable set of images, or a view of a part of one; rows keep the order of the files.
 
-    Only the small columns stay in memory; image bytes and tokens are read a row group at a time.
+    About a hundred bytes an image stay in memory; image bytes and tokens are read a row group at a time, the other
+    columns when they are asked for.
     """
 
-    def __init__(
-        self, files: Sequence[Path], table: pa.Table, where: np.ndarray, rows: np.ndarray, hashed: np.ndarray
-    ) -> None:
-        """For `open` and `filter`. `table`: small columns; `where`: (N, 3) file, row group, offset; `rows`: chosen;
-        `hashed`: (N,) bool, shared by all views: rows whose bytes `require_unchanged` has found to match.
-        """
-        self._files, self._table, self._where, self._rows = tuple(files), table, where, rows
-        self._hashed = hashed
+    def __init__(self, whole: Listing, rows: np.ndarray) -> None:
+        """For `open` and `filter`. `rows`: those of the whole set that are chosen, ascending."""
+        self._whole, self._rows = whole, rows
 
     @classmethod
-    def open(cls, path: Path | str, *, complete: bool = True) -> ImageSet:
+    def open(cls, path: Path | str, *, complete: bool = True, set_aside: list[str] | None = None) -> ImageSet:
         """Open a Parquet file, or all those in a folder and below it.
 
         Args:
             path: the file or folder; as text also the name of a packaged set, or hf:owner/name@revision.
             complete: refuse rows without an id, sha256, source, split or group; False is for finding them.
+            set_aside: gets a line for each file that cannot be read, and the others are opened; without it the first
+                one ends all.
 
         Raises:
             UserError: nothing there, not Parquet, not the columns of an image set, or cells that may not be empty.
@@ -65,13 +63,8 @@ class ImageSet:
         files = parquet_files(path)
         if not files:
             raise UserError(f"{path}: no image set here; give a .parquet file or a folder that holds some")
-        parts = [open_file(file, number) for number, file in enumerate(files)]
-        table = pa.concat_tables([part for part, _ in parts])
-        if complete and (lines := empty_cells(table)):
-            remedy = "give them with `iarbench images import` (--source, --split, --group-column, --id-column)"
-            raise UserError(f"{path}: {'; '.join(lines)}; {remedy}")
-        rows = np.arange(table.num_rows)
-        return cls(files, table, np.concatenate([where for _, where in parts]), rows, np.zeros(len(rows), dtype=bool))
+        whole = Listing.read(path, files, complete=complete, set_aside=set_aside)
+        return cls(whole, np.arange(len(whole.table)))
 
     @classmethod
     def write(cls, records: Iterable[ImageRecord], out: Path | str, shard_rows: int = 1000) -> ImageSet:
@@ -99,11 +92,38 @@ class ImageSet:
         import pandas as pd
 
         # A nullable integer column would turn into floats, which cannot hold every seed.
-        return self._table.take(self._rows).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        return self.small_columns().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
     def small_columns(self) -> pa.Table:
         """The same as an Arrow table, empty cells as null."""
-        return self._table.take(self._rows)
+        return pa.concat_tables(list(self.small_tables())).combine_chunks()
+
+    def small_tables(self) -> Iterator[pa.Table]:
+        """The same a file at a time; one without rows where there are none."""
+        if not len(self):
+            yield small_columns(self._whole.files[0]).slice(0, 0)
+        for number, rows in self._by_file(self._rows):
+            table = small_columns(self._whole.files[number])
+            yield table.take(pa.array(rows - self._whole.first_row(number)))
+
+    def compact_columns(self) -> pa.Table:
+        """Id, hash, source, split and group of every image, compact (`iarbench.images.compact`).
+
+        Raises:
+            UserError: the set was opened with cells that may not be empty.
+        """
+        if not self._whole.is_compact:
+            raise UserError(f"{self._whole.place}: opened to look for what is wrong with it")
+        table = self._whole.table.select(list(INDEX_COLUMNS))
+        return table if len(self) == len(table) else table.take(pa.array(self._rows)).combine_chunks()
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """(source, split) -> how many images."""
+        table = self._whole.table.select(["source", "split"]).take(pa.array(self._rows))
+        text = pa.table({name: table.column(name).cast(pa.string()) for name in table.column_names})
+        found = text.group_by(["source", "split"]).aggregate([([], "count_all")])
+        each = zip(*(found.column(name).to_pylist() for name in ("source", "split", "count_all")), strict=True)
+        return {(source, split): count for source, split, count in sorted(each)}
 
     def filter(self, **allowed: str | Collection[str] | None) -> ImageSet:
         """A view of the rows whose columns hold one of the allowed values: `filter(source="a", split=("x", "y"))`.
@@ -118,13 +138,29 @@ class ImageSet:
             if column not in HASHED:
                 raise UserError(f"cannot filter images by {column!r}; columns: {', '.join(HASHED)}")
             if values is not None:
-                wanted = {values} if isinstance(values, str) else set(values)
-                keep &= np.fromiter((value in wanted for value in self._column(column)), dtype=bool, count=len(self))
-        return ImageSet(self._files, self._table, self._where, self._rows[keep], self._hashed)
+                wanted = pa.array([values] if isinstance(values, str) else list(values), pa.string())
+                found = pc.is_in(self._whole.column(column, self._rows), value_set=wanted)
+                keep &= found.to_numpy(zero_copy_only=False)
+        return ImageSet(self._whole, self._rows[keep])
 
     def slice(self, start: int, count: int) -> ImageSet:
         """A view of `count` rows from row `start` on; fewer where it ends before."""
-        return ImageSet(self._files, self._table, self._where, self._rows[start : start + count], self._hashed)
+        return ImageSet(self._whole, self._rows[start : start + count])
+
+    def take(self, places: np.ndarray) -> ImageSet:
+        """A view of the rows at these places (n,), ascending, of this one."""
+        return ImageSet(self._whole, self._rows[places])
+
+    def places(self, image_ids: Sequence[str]) -> np.ndarray:
+        """(n,) the places of these ids in this set or view, -1 where it has no such id."""
+        rows = self._whole.ids.places(pa.array(image_ids, pa.string()))
+        places = np.searchsorted(self._rows, rows)
+        places[places == len(self)] = -1
+        return np.where((rows >= 0) & (places >= 0) & (self._rows[places] == rows), places, -1) if len(self) else places
+
+    def repeated(self) -> str | None:
+        """An id that occurs twice, None where there is none."""
+        return self._whole.ids.repeated()
 
     def iterate(self, batch_size: int = 64) -> Iterator[list[ImageRecord]]:
         """All records in order, in lists of `batch_size` (the last may be shorter), one row group in memory.
@@ -148,10 +184,12 @@ class ImageSet:
         Raises:
             UserError: an id is not in this set or view, or the bytes of an image do not match its sha256.
         """
-        missing = [image_id for image_id in image_ids if image_id not in self._row_of]
-        if missing:
-            raise UserError(f"no image {missing[0]!r} among the {len(self)} of this set ({len(missing)} ids missing)")
-        rows = np.array([self._row_of[image_id] for image_id in image_ids], dtype=np.int64)
+        places = self.places(image_ids)
+        if len(missing := np.flatnonzero(places < 0)):
+            raise UserError(
+                f"no image {image_ids[missing[0]]!r} among the {len(self)} of this set ({len(missing)} ids missing)"
+            )
+        rows = self._rows[places]
         found = dict(self._fetch(np.unique(rows)))
         for record in found.values():
             self._require_unchanged(record)
@@ -164,19 +202,19 @@ class ImageSet:
         Raises:
             UserError: some do not, or a file cannot be read.
         """
-        changed = [self._table.column("image_id")[row].as_py() for row in self._changed_rows()]
+        changed = [self._whole.table.column("image_id")[row].as_py() for row in self._changed_rows()]
         if changed:
             raise UserError(
-                f"{self._place}: the bytes of {len(changed)} of {len(self)} images do not match their sha256 (the "
-                f"first: {changed[0]}){_REMEDY}"
+                f"{self._whole.place}: the bytes of {len(changed)} of {len(self)} images do not match their sha256 "
+                f"(the first: {changed[0]}){_REMEDY}"
             )
 
     def shared_files(self) -> list[str]:
         """A line for each two parts (source/split) that hold the same files; see `iarbench.images.audit`."""
-        import pandas as pd
-
-        twice = pd.Series(self._table.column("sha256").take(self._rows).to_pandas()).duplicated(keep=False)
-        again = ImageSet(self._files, self._table, self._where, self._rows[twice.to_numpy()], self._hashed)
+        hashes = keys(self._whole.table.column("sha256").combine_chunks())[self._rows]
+        ordered = np.sort(hashes)
+        twice = np.isin(hashes, ordered[1:][ordered[1:] == ordered[:-1]])
+        again = ImageSet(self._whole, self._rows[twice])
         return shared_files(*(again._column(name) for name in ("image_id", "sha256", "source", "split")))
 
     def verify(self) -> list[str]:
@@ -186,7 +224,7 @@ class ImageSet:
         not match their hash, images that do not decode or differ in size or format from their row, and files that
         cannot be read.
         """
-        problems = empty_cells(self.small_columns())
+        problems = empty_cells(pa.table({name: self._whole.column(name, self._rows) for name in HASHED}))
         counts = Counter(image_id for image_id in self._column("image_id") if image_id)
         problems += [f"{image_id}: this id occurs {count} times" for image_id, count in counts.items() if count > 1]
         problems += self.shared_files()
@@ -198,23 +236,21 @@ class ImageSet:
         """All records in order as they lie there, to find out what is wrong with them; for the rest of a file that
         cannot be read, what its reading raised.
         """
-        for file in np.unique(self._where[self._rows, 0]).tolist():
+        for _, rows in self._by_file(self._rows):
             try:
-                for _, record in self._fetch(self._rows[self._where[self._rows, 0] == file]):
+                for _, record in self._fetch(rows):
                     yield record
             except UserError as error:
                 yield error
 
-    @property
-    def _place(self) -> Path:
-        return self._files[0].parent if len(self._files) > 1 else self._files[0]
-
     def _require_unchanged(self, record: ImageRecord) -> None:
         if not _matches(record):
-            raise UserError(f"{self._place}: the bytes of image {record.image_id} do not match its sha256{_REMEDY}")
+            raise UserError(
+                f"{self._whole.place}: the bytes of image {record.image_id} do not match its sha256{_REMEDY}"
+            )
 
     def _column(self, name: str) -> list[Any]:
-        return self._table.column(name).take(self._rows).to_pylist()
+        return list(self._whole.column(name, self._rows).to_pylist())
 
     def _cells(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """These columns row by row, some thousand rows in memory at a time."""
@@ -222,9 +258,9 @@ class ImageSet:
             some = self.slice(start, 2**14)
             yield from zip(*(some._column(name) for name in names), strict=True)
 
-    @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return dict(zip(self._column("image_id"), self._rows.tolist(), strict=True))
+    def _by_file(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """The rows, in ascending order, by the number of their file."""
+        return self._whole.by_file(rows)
 
     def _fetch(self, rows: np.ndarray) -> Iterator[tuple[int, ImageRecord]]:
         """(row, record) for rows in ascending order, opening each file and reading each row group once."""
@@ -233,24 +269,23 @@ class ImageSet:
 
     def _row_groups(self, rows: np.ndarray, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.Table]]:
         """The rows, in ascending order, by row group, with those of the columns that their file has."""
-        where = self._where[rows]
-        for file in np.unique(where[:, 0]).tolist():
+        for number, mine in self._by_file(rows):
+            file = self._whole.files[number]
             try:
-                with pq.ParquetFile(self._files[file]) as parquet:
+                with pq.ParquetFile(file) as parquet:
                     known = [name for name in columns if name.partition(".")[0] in parquet.schema_arrow.names]
-                    for group in np.unique(where[where[:, 0] == file, 1]).tolist():
-                        chosen = rows[(where[:, 0] == file) & (where[:, 1] == group)]
+                    for group, chosen, offsets in self._whole.by_group(number, mine):
                         table = parquet.read_row_group(group, columns=known)
-                        whole = len(chosen) == table.num_rows
-                        yield chosen, table if whole else table.take(self._where[chosen, 2])
+                        yield chosen, table if len(chosen) == table.num_rows else table.take(pa.array(offsets))
             except (OSError, pa.ArrowException) as error:
-                raise UserError(f"{self._files[file]}: cannot be read ({' '.join(str(error).split())})") from error
+                raise UserError(f"{file}: cannot be read ({' '.join(str(error).split())})") from error
 
     def _changed_rows(self) -> list[int]:
-        todo = self._rows[~self._hashed[self._rows]]
+        hashed = self._whole.hashed
+        todo = self._rows[~hashed[self._rows]]
         for row, same in counted(self._compared(todo), "checking images", len(todo)):
-            self._hashed[row] = same
-        return todo[~self._hashed[todo]].tolist()  # type: ignore[no-any-return]
+            hashed[row] = same
+        return todo[~hashed[todo]].tolist()  # type: ignore[no-any-return]
 
     def _compared(self, rows: np.ndarray) -> Iterator[tuple[int, bool]]:
         """Each of the rows, and whether its bytes match their hash."""
@@ -262,10 +297,15 @@ class ImageSet:
 
 def fingerprint_of(rows: Iterable[Sequence[Any]]) -> str:
     """The fingerprint of an image set with these values of `HASHED`, row by row."""
-    hashes = sorted(hashlib.sha256(json.dumps(row).encode()).digest() for row in rows)
+    found = bytearray()
+    for row in rows:
+        found += hashlib.sha256(json.dumps(row).encode()).digest()
+    hashes = np.array([], dtype="S32") if not found else np.frombuffer(found, dtype="S32")
+    hashes.sort()  # in place: as Python objects ten million would take a gigabyte
     whole = hashlib.sha256()
-    for place, one in enumerate(hashes):
-        whole.update(("\n" if place else "").encode() + one.hex().encode())
+    for start in range(0, len(hashes), 2**14):
+        lines = hashes[start : start + 2**14].tobytes().hex("\n", 32)
+        whole.update(("\n" if start else "").encode() + lines.encode())
     return whole.hexdigest()
 
 

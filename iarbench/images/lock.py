@@ -17,7 +17,8 @@ from PIL import features
 
 from iarbench.errors import UserError
 from iarbench.files import write_text
-from iarbench.images.image_set import HASHED, ImageSet, fingerprint_of
+from iarbench.images.image_set import ImageSet, fingerprint_of
+from iarbench.images.listing import HASHED
 from iarbench.images.preprocess import Preprocess
 
 FORMAT = 1

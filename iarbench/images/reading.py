@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +17,8 @@ from iarbench.images.record import ImageRecord
 from iarbench.images.shards import FIELDS, REQUIRED, SCHEMA_VERSION, schema_version
 from iarbench.images.walk import walk
 
-_HEAVY = ("image", "tokens")
+SMALL = (*(name for name, _ in FIELDS if name not in ("image", "tokens")), "path")
+"""Columns that are no images and no tokens; `path` is that of the image."""
 
 
 def parquet_files(path: Path) -> list[Path]:
@@ -28,30 +29,50 @@ def parquet_files(path: Path) -> list[Path]:
     return sorted(file for file in found if not file.name.startswith("."))
 
 
-def open_file(file: Path, number: int) -> tuple[pa.Table, np.ndarray]:
-    """The small columns of a file, in the types that we write, with null for those that it is too old to have, and
-    where its rows lie, (N, 3): `number`, row group, offset.
+class UnreadableError(UserError):
+    """A file is damaged, or no Parquet at all."""
+
+
+def row_groups(file: Path) -> list[int]:
+    """The sizes of the row groups of a file of an image set.
 
     Raises:
-        UserError: not Parquet, not the columns of an image set, or a later version of them.
+        UnreadableError: not Parquet, or its end is damaged.
+        UserError: not the columns of an image set, or a later version of them.
     """
-    small = [(name, kind) for name, kind in FIELDS if name not in _HEAVY]
+    with _opened(file) as parquet:
+        return [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+
+
+def small_columns(file: Path, names: Sequence[str] = SMALL) -> pa.Table:
+    """These of the small columns of a file, in the types that we write, with null for those that it is too old to have.
+
+    Raises:
+        UserError: as `row_groups`.
+    """
+    kinds = {**dict(FIELDS), "path": pa.string()}
+    with _opened(file) as parquet:
+        there = parquet.schema_arrow.names
+        table = parquet.read(columns=["image.path" if name == "path" else name for name in names])
+        columns = {}
+        for name in names:
+            if name == "path":
+                columns[name] = pc.struct_field(table.column("image"), "path").cast(pa.string())
+            elif name in there:
+                columns[name] = table.column(name).cast(kinds[name])
+            else:
+                columns[name] = pa.nulls(parquet.metadata.num_rows, kinds[name])
+    return pa.table(columns)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(file) as parquet:
-            found = parquet.schema_arrow
-            _require_set(file, found)
-            table = parquet.read(columns=["image.path", *(name for name, _ in small if name in found.names)])
-            sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
-        paths = pc.struct_field(table.column("image"), "path").cast(pa.string())
-        columns = [
-            table.column(name).cast(kind) if name in found.names else pa.nulls(table.num_rows, kind)
-            for name, kind in small
-        ]
+            _require_set(file, parquet.schema_arrow)
+            yield parquet
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{file}: cannot be read as an image set ({' '.join(str(error).split())})") from error
-    light = pa.table([*columns, paths], names=[*(name for name, _ in small), "path"])
-    where = [(number, group, offset) for group, size in enumerate(sizes) for offset in range(size)]
-    return light, np.array(where, dtype=np.int64).reshape(-1, 3)
+        raise UnreadableError(f"{file}: cannot be read as an image set ({' '.join(str(error).split())})") from error
 
 
 def _require_set(file: Path, found: pa.Schema) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import chain
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from iarbench import __version__
 from iarbench.errors import UserError
 from iarbench.progress import counted
+from iarbench.results.frames import FrameScores
 from iarbench.results.image_index import ImageIndex, Most, Role, Sources
-from iarbench.results.quality import left_by_attack
+from iarbench.results.known import CellScores
+from iarbench.results.quality import Left
 from iarbench.results.rows import (
     AUROC,
     CLEAN,
@@ -34,6 +37,7 @@ from iarbench.results.rows import (
     write_rows,
 )
 from iarbench.results.scores import current, load_index, load_scores
+from iarbench.results.stored import stored_scores
 from iarbench.stats.metrics import OperatingPoint, Reference, Rule, auroc, tpr_at_fpr
 from iarbench.stats.thresholds import ScoreError, Scores
 
@@ -49,6 +53,9 @@ CELL = (
 
 Key = tuple[str, str, int, str, str, str]
 """What names a competitor: detector, parameters, version, score name, encoder, precision."""
+
+KEPT = 2**24
+"""Scores whose order and groups are kept for the next row, of all samples together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +141,50 @@ def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -
 
 def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> Iterator[Cell]:
     """Every named score of every detector for every target. Arguments and errors: as for `compute_rows`."""
-    index = ImageIndex(images)
-    index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
+    index = _index_of(images, task)
     ours = current(scores, images, task.name, task.targets)
     groups = ours.groupby(list(CELL), observed=True)
     for keys, frame in counted(groups, "computing results", groups.ngroups, "scores"):
-        yield Cell(dict(zip(CELL, keys, strict=True)), frame, task, index)
+        identity = dict(zip(CELL, keys, strict=True))
+        yield Cell(identity, FrameScores(str(identity["score_name"]), _name(identity), frame, index), task, index)
+
+
+def stored_cells(root: Path, parts: Iterable[str], images: pa.Table, task: ResultTask) -> list[Cell]:
+    """The same from the files of a run (relative to `root`), which are read when they are needed; `images`: its index,
+    compact (`iarbench.images.compact`).
+    """
+    index = _index_of(images, task)
+    found = [
+        Cell(identity, scores, task, index) for identity, scores in stored_scores(root, parts, task.targets, index)
+    ]
+    return sorted(found, key=lambda cell: tuple(cell.identity[name] for name in CELL))
+
+
+def _index_of(images: pd.DataFrame | pa.Table, task: ResultTask) -> ImageIndex:
+    index = ImageIndex(images)
+    index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
+    return index
+
+
+def _name(identity: Values) -> str:
+    return "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
 
 
 class Cell:
     """One named score of one detector for one target, under every attack."""
 
-    def __init__(self, identity: dict[str, object], frame: pd.DataFrame, task: ResultTask, index: ImageIndex) -> None:
-        self.identity, self.task, self.index = identity, task, index
+    def __init__(self, identity: Values, scores: CellScores, task: ResultTask, index: ImageIndex) -> None:
+        self.identity, self.task, self.index, self.stored = identity, task, index, scores
         self.target = str(identity["target"])
-        self.main = bool((frame["main_score"] == identity["score_name"]).all())
-        self.tells_siblings = bool(frame["tells_siblings"].all())
+        self.main = scores.main
+        self.tells_siblings = scores.tells_siblings
         self.pools = task.pools(self.target, tells_siblings=self.tells_siblings)
-        self.name = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
-        self.parts = {str(attack): part for attack, part in frame.groupby("attack", observed=True)}
-        self.known = {attack: self._by_image(attack, part) for attack, part in self.parts.items()}
-        self.gather, self.left = cache(self._gather), cache(self._left)
+        self.name = _name(identity)
+        # of many images only what one attack after the other needs, with the clean ones, stays in memory
+        several = min(512, KEPT // max(1, len(index)))
+        self.known = lru_cache(max(4 if task.mirrored else 2, several // 8))(scores.known)
+        self.gather = lru_cache(max(4, several))(self._gather)
+        self.left = cache(self._left)
 
     @property
     def key(self) -> Key:
@@ -162,25 +192,19 @@ class Cell:
         names = ("detector", "parameters", "detector_version", "score_name", "encoder", "precision")
         return tuple(self.identity[name] for name in names)  # type: ignore[return-value]
 
-    def _by_image(self, attack: str, part: pd.DataFrame) -> dict[str, float]:
-        if (twice := part["image_id"].duplicated()).any():
-            name = part["image_id"][twice].iloc[0]
-            raise UserError(f"{self.name}/{attack}: image {name} has two scores; use a fresh --out folder")
-        return dict(zip(part["image_id"].to_list(), part["score"].to_list(), strict=True))
-
     def _gather(self, attack: str, role: Role) -> Scores:
-        if attack not in self.known:
+        if attack not in self.stored.attacks:
             raise ScoreError(f"no scores under attack {attack!r}")
-        return self.index.scores(role, self.known[attack], f"{self.name}/{attack}")
+        return self.index.scores(role, self.known(attack), f"{self.name}/{attack}")
 
-    def _left(self, attack: str, acted_on: Role) -> Values:
-        parts = (self.index.part(sources, acted_on.split, acted_on.most).ids for sources in acted_on.parts)
-        return left_by_attack(self.parts[attack], chain.from_iterable(parts))
+    def _left(self, attack: str, acted_on: Role) -> Left:
+        parts = [self.index.part(sources, acted_on.split, acted_on.most) for sources in acted_on.parts]
+        return self.stored.left(attack, np.unique(np.concatenate(parts)))
 
     @property
     def attacks(self) -> list[str]:
         """Attacks that rows are about, none first: under others the target's images are mirrored, and are a set."""
-        return clean_first(name for name in self.parts if not self.task.mirrored or name in self.task.attacks)
+        return clean_first(name for name in self.stored.attacks if not self.task.mirrored or name in self.task.attacks)
 
     def samples(self, attack: str, set_name: str) -> tuple[Scores, Scores, Scores]:
         """Members, test non-members and calibration non-members of one set under one attack.
@@ -235,15 +259,15 @@ class Cell:
             yield self._auroc_row(base | {"metric": AUROC, "n_calibration": 0}, attack, set_name, members, nonmembers)
 
     def _base(self, attack: str) -> Values:
-        part = self.parts[attack]
+        known = self.known(attack)
         return self.identity | {
             "metric_version": METRIC_VERSION,
             "task": self.task.name,
             "task_version": self.task.version,
             "attack": attack,
-            "attack_version": int(part["attack_version"].iloc[0]),
+            "attack_version": known.attack_version,
             "attacked": self.task.attacked,
-            "seconds_per_image": math.fsum(part["seconds"]) / len(part),
+            "seconds_per_image": known.seconds,
             "iarbench_version": __version__,
         }
 

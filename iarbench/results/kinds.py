@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
@@ -33,11 +34,13 @@ class Kind(ABC):
     def compute(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task) -> list[Any]:
         """Every row that the scores allow."""
 
-    def compute_stored(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> list[Any]:
-        """Every row that the stored scores allow; `parts`: their files, relative to `root`."""
+    def compute_stored(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> list[Any]:
+        """Every row that the stored scores allow; `parts`: their files, relative to `root`; `images`: their index,
+        compact (`iarbench.images.compact`)."""
+        from iarbench.images.compact import plain
         from iarbench.results.scores import load_scores
 
-        return self.compute(load_scores(root, parts), images, task)
+        return self.compute(load_scores(root, parts), plain(images).to_pandas(), task)
 
     @abstractmethod
     def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
@@ -69,7 +72,7 @@ class Kind(ABC):
         else:
             console.file.write(self.plain(rows, view) + "\n")
 
-    def write_more(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> None:  # noqa: B027
+    def write_more(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> None:  # noqa: B027
         """Write its `files` below `root`; none unless a kind says so."""
 
 
@@ -86,16 +89,13 @@ class Provenance(Kind):
 
         return compute_rows(scores, images, task.result_task())
 
-    def compute_stored(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> list[Any]:
-        """A detector at a target at a time: its scores alone are in memory."""
+    def compute_stored(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> list[Any]:
+        """A detector at a target under an attack at a time: its scores alone are in memory."""
         from iarbench.progress import counted
-        from iarbench.results.compute import CELL
-        from iarbench.results.scores import load_scores, parts_by_cell
+        from iarbench.results.compute import stored_cells
 
-        found = parts_by_cell(parts)
-        cells = counted(found, "computing results", len(found), "tables")
-        rows = [row for some in cells for row in self.compute(load_scores(root, some, compact=True), images, task)]
-        return sorted(rows, key=lambda row: tuple(getattr(row, name) for name in CELL))
+        found = stored_cells(root, parts, images, task.result_task())
+        return [row for cell in counted(found, "computing results", len(found), "scores") for row in cell.rows()]
 
     def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
         from iarbench.results.plots import plot_run
@@ -158,12 +158,13 @@ class Attribution(Kind):
 
         return markdown(rows, view)
 
-    def write_more(self, root: Path, parts: Sequence[str], images: pd.DataFrame, task: Task) -> None:
+    def write_more(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> None:
+        from iarbench.images.compact import plain
         from iarbench.results.attribution.per_image import write_per_image
         from iarbench.results.scores import load_scores
 
         scores = load_scores(root, parts)
-        write_per_image(scores, images, task.attribution_task(), root / self.files[0])
+        write_per_image(scores, plain(images).to_pandas(), task.attribution_task(), root / self.files[0])
 
 
 KINDS: dict[str, Kind] = {"provenance": Provenance(), "attribution": Attribution()}

@@ -50,11 +50,12 @@ class Redraws:
     def _of(self, index: ImageIndex, role: Role) -> Redrawn:
         counts, groups, sets, totals, start = [], [], [], [], 0
         for code, sources in enumerate(role.parts):
-            names = [np.unique(index.part((source,), role.split, role.most).units.astype(str)) for source in sources]
+            each = [index.units(index.part((source,), role.split, role.most)) for source in sources]
+            names = [np.unique(units.astype(str)) for units in each]
             drawn = [self._source(source, role.split, len(some)) for source, some in zip(sources, names, strict=True)]
             known = np.concatenate(names)
             order = np.argsort(known)
-            units = index.part(sources, role.split, role.most).units
+            units = index.units(index.part(sources, role.split, role.most))
             of = order[np.searchsorted(known[order], units)]
             every = np.concatenate(drawn, axis=1)
             counts.append(every)

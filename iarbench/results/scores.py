@@ -11,7 +11,8 @@ A score belongs to the bytes it was computed from: parts whose sha256 no longer 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
+from iarbench.images.compact import INDEX_COLUMNS, compact, join, plain
 
 IDENTITY = (
     "detector",
@@ -53,17 +55,16 @@ MEASURED_BY = ["image_id", "sha256", "attack", "attack_version", SIZE]
 """What a measure belongs to."""
 
 ANEW = "delete it and repeat the `iarbench run` command, which writes it anew"
-INDEX_COLUMNS = ("image_id", "sha256", "source", "split", "group")
+_AT_ONCE = 2**16
 
 
-def load_scores(run: Path, parts: Iterable[str] | None = None, *, compact: bool = False) -> pd.DataFrame:
+def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
     """All scores of the run, long: one row per image and score name, columns PART_COLUMNS + IDENTITY + FACTS + MEASURES
     (NaN where an image was not measured).
 
     `score` float64, higher = more likely made by the target; `seconds` float64 per image. The order is the files'.
-    `parts`: the files to read, relative to `run`; without it every file there is. `compact`: text that says whose
-    scores they are becomes categories, a byte a row in place of hundreds. Raises UserError when there are none or one
-    cannot be read.
+    `parts`: the files to read, relative to `run`; without it every file there is. Raises UserError when there are none
+    or one cannot be read.
     """
     if parts is None:
         every = (*(run / "scores").rglob("*.parquet"), *(run / QUALITY).rglob("*.parquet"))
@@ -78,8 +79,7 @@ def load_scores(run: Path, parts: Iterable[str] | None = None, *, compact: bool 
     lengths = [len(table) for table, _ in parts_read]
     columns = (*IDENTITY, *FACTS, SIZE)
     frame = frame.assign(**{key: repeated([about[key] for _, about in parts_read], lengths) for key in columns})
-    frame = _with_measures(frame, measured).drop(columns=SIZE)
-    return frame.astype({key: "category" for key in IDENTITY if frame[key].dtype == "str"}) if compact else frame
+    return _with_measures(frame, measured).drop(columns=SIZE)
 
 
 def repeated(values: Sequence[Any], lengths: Sequence[int]) -> Any:
@@ -89,18 +89,6 @@ def repeated(values: Sequence[Any], lengths: Sequence[int]) -> Any:
     names, codes = np.unique(values, return_inverse=True)
     indices = pa.array(np.repeat(codes.astype(np.int32), lengths))
     return pa.DictionaryArray.from_arrays(indices, pa.array(names.tolist())).cast(pa.string()).to_pandas()
-
-
-def parts_by_cell(parts: Iterable[str]) -> list[list[str]]:
-    """The parts of each detector at a target with an encoder, each with all measures of attacks."""
-    cells: dict[str, list[str]] = {}
-    measured = []
-    for part in parts:
-        if part.startswith(f"{QUALITY}/"):
-            measured.append(part)
-        else:
-            cells.setdefault(part.rsplit("/", 2)[0], []).append(part)
-    return [found + measured for found in cells.values()]
 
 
 def about_part(schema: pa.Schema) -> dict[str, Any]:
@@ -128,9 +116,7 @@ def _with_measures(scores: pd.DataFrame, measured: Sequence[tuple[pa.Table, dict
 
 def _read_measures(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     table = _read_table(path)
-    about = about_part(table.schema)
-    if missing := [key for key in MEASURED_BY[2:] if key not in about] + _lacking(table, PART_COLUMNS):
-        raise UserError(f"{path} does not say what an attack did to images: it lacks {', '.join(missing)}; {ANEW}")
+    about = described_measures(path, table.schema)
     return table.select(["image_id", "sha256", "score_name", "score"]).replace_schema_metadata(None), about
 
 
@@ -150,35 +136,66 @@ def current(scores: pd.DataFrame, images: pd.DataFrame, task: str, targets: Sequ
 
 def _read_part(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     table = _read_table(path)
-    about = about_part(table.schema)
-    if missing := [key for key in IDENTITY if about.get(key) is None] + _lacking(table, PART_COLUMNS):
-        raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; {ANEW}")
+    about = described(path, table.schema)
     names = pc.unique(table.column("score_name")).to_pylist()
+    return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about | facts(about, names)
+
+
+def described(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    """What a part of scores says about itself. Raises UserError when it is none."""
+    about = about_part(schema)
+    if missing := [key for key in IDENTITY if about.get(key) is None] + _lacking(schema, PART_COLUMNS):
+        raise UserError(f"{path} is not a part of scores: it lacks {', '.join(missing)}; {ANEW}")
+    return {SIZE: 0} | about
+
+
+def described_measures(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    """What a part of measures says about itself. Raises UserError when it is none."""
+    about = about_part(schema)
+    if missing := [key for key in MEASURED_BY[2:] if key not in about] + _lacking(schema, PART_COLUMNS):
+        raise UserError(f"{path} does not say what an attack did to images: it lacks {', '.join(missing)}; {ANEW}")
+    return about
+
+
+def facts(about: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The `FACTS` of a part that says this about itself and has scores of these names, in this order."""
     main = about["detector"] if about["detector"] in names else next(iter(names), "")
-    about.setdefault(SIZE, 0)
-    facts = {"main_score": main, "tells_siblings": bool(about.get("tells_siblings"))}
-    facts["fitted"] = "gallery" in about.get("reads", ())
-    return table.select(list(PART_COLUMNS)).replace_schema_metadata(None), about | facts
+    found = {"main_score": main, "tells_siblings": bool(about.get("tells_siblings"))}
+    return found | {"fitted": "gallery" in about.get("reads", ())}
 
 
 def load_index(run: Path) -> pd.DataFrame:
     """The image index of the run: one row per image, columns INDEX_COLUMNS. Raises UserError when it is not there."""
+    return plain(load_compact_index(run)).to_pandas()
+
+
+def load_compact_index(run: Path) -> pa.Table:
+    """The same in a hundred bytes an image (`iarbench.images.compact`)."""
     path = run / "images.parquet"
     if not path.is_file():
         raise UserError(f"no images.parquet in {run}: give the folder that `iarbench run --out` wrote")
-    table = _read_table(path)
-    if missing := _lacking(table, INDEX_COLUMNS):
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; {ANEW}")
-    return table.select(list(INDEX_COLUMNS)).to_pandas()
+    with opened(path) as file:
+        if missing := _lacking(file.schema_arrow, INDEX_COLUMNS):
+            raise UserError(f"{path} lacks the columns {', '.join(missing)}; {ANEW}")
+        batches = file.iter_batches(_AT_ONCE, columns=list(INDEX_COLUMNS))
+        return join([compact(pa.Table.from_batches([batch])) for batch in batches])
 
 
-def _read_table(path: Path) -> pa.Table:
+@contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of a run, whose pages are checked as they are read. Raises UserError when it cannot be read."""
     try:
-        return pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path} ({reason}); {ANEW}") from error
 
 
-def _lacking(table: pa.Table, columns: tuple[str, ...]) -> list[str]:
-    return [column for column in columns if column not in table.column_names]
+def _read_table(path: Path) -> pa.Table:
+    with opened(path) as file:
+        return file.read()
+
+
+def _lacking(schema: pa.Schema, columns: tuple[str, ...]) -> list[str]:
+    return [column for column in columns if column not in schema.names]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from iarbench.errors import UserError
 from iarbench.registry import did_you_mean
 from iarbench.results import seal
-from iarbench.results.compute import Cell, cells_of
-from iarbench.results.scores import load_index, load_scores
+from iarbench.results.compute import Cell, cells_of, stored_cells
+from iarbench.results.scores import load_compact_index, load_index, load_scores
 from iarbench.results.view import encoder_order
 from iarbench.submit.board import Board
 from iarbench.submit.check_run import finished
@@ -52,9 +52,9 @@ def side(text: str, board: Board, encoder: str | None = None) -> tuple[str, list
 
 def cells_of_run(root: Path) -> list[Cell]:
     """Every cell of a finished run. Raises UserError when it is none, or its task asks another question."""
-    scores, index, task = _of_run(root)
+    task = Task.restore(finished(root).task)
     _require_provenance(str(root), task)
-    return list(cells_of(scores, index, task.result_task()))
+    return stored_cells(root, seal.parts_of(root), load_compact_index(root), task.result_task())
 
 
 def every_side(where: str, board: Board, *, all_scores: bool = False) -> list[Cell]:

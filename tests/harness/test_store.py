@@ -29,7 +29,7 @@ SECONDS = [0.25, 0.25, 0.5]
 
 
 def part(**changes: object) -> Part:
-    chunk = Chunk("noise", "test", ("i0", "i1", "i2"), ("a" * 64, "b" * 64, "c" * 64))
+    chunk = Chunk.of("noise", "test", ("i0", "i1", "i2"), ("a" * 64, "b" * 64, "c" * 64))
     return Part({**IDENTITY, **changes}, {"image_set": "toys"}, chunk)
 
 
@@ -69,7 +69,7 @@ def test_every_field_of_the_identity_is_in_the_key(name: str) -> None:
 
 def test_images_their_ids_and_their_order_are_in_the_key() -> None:
     def key(ids: tuple[str, ...], hashes: tuple[str, ...]) -> str:
-        return Part(IDENTITY, {}, Chunk("noise", "test", ids, hashes)).key
+        return Part(IDENTITY, {}, Chunk.of("noise", "test", ids, hashes)).key
 
     ids = ("i0", "i1")
     keys = {key(ids, ("a", "b")), key(ids, ("b", "a")), key(("i0", "i2"), ("a", "b")), key(("i0",), ("a",))}

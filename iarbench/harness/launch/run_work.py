@@ -58,8 +58,8 @@ def score_elsewhere(
 def parts_of(plan: Plan) -> list[WorkPart]:
     """What processes take: images under an attack at a size, for every detector and target that looks at them, and
     what the attack did to them."""
-    scored = [WorkPart(_key(job), len(job.chunk.image_ids), tuple(c.part.path for c in job.cells)) for job in plan.jobs]
-    measured = [(one.part, len(one.part.chunk.image_ids)) for one in measures(plan)]
+    scored = [WorkPart(_key(job), len(job.chunk), tuple(c.part.path for c in job.cells)) for job in plan.jobs]
+    measured = [(one.part, len(one.part.chunk)) for one in measures(plan)]
     return scored + [WorkPart(part.key, count, (part.path,)) for part, count in measured]
 
 
@@ -69,7 +69,7 @@ def open_work(order: Order, device: str | None, note: Callable[[str], None]) -> 
 
     task = Task.restore(TaskRecord.model_validate(order.asked["task"]))
     settings = decide(Settings.restored({**order.asked["settings"], **order.how}, device))
-    images = ImageSet.open(images_path(task.spec.images))
+    images = ImageSet.open(images_path(task.spec.images), set_aside=[])  # named where the command was given
     plan = with_learnt(make_plan(task, images, task.spec.images, settings, hashed=False), order.place)
     return _Scoring(plan, order.place, settings, note)
 

@@ -45,7 +45,7 @@ class Cell:
         Raises:
             UserError: an image has none.
         """
-        ids = self.index.part((source,), split, ()).ids
+        ids = self.index.ids(self.index.part((source,), split, ()))
         scores = self.known.get(target, {})
         found = [scores[name] for name in ids if name in scores]
         if lacking := len(ids) - len(found):
@@ -120,11 +120,12 @@ class Standard:
         return self.calibration.scores(target, source, self.cell.task.calibration_split)
 
     def _has(self, source: str) -> bool:
-        return len(self.cell.index.part((source,), self.cell.task.calibration_split, ()).ids) > 0
+        return len(self.cell.index.part((source,), self.cell.task.calibration_split, ())) > 0
 
     def _highest(self, source: str, targets: Sequence[str]) -> FloatArray:
         folds = self._folds(source)
         return np.max([self.units[one].of_calibration(self._raw(one, source), folds) for one in targets], axis=0)
 
     def _folds(self, source: str) -> IntArray:
-        return folds_of(self.cell.index.part((source,), self.cell.task.calibration_split, ()).units)
+        index = self.cell.index
+        return folds_of(index.units(index.part((source,), self.cell.task.calibration_split, ())))

@@ -131,8 +131,8 @@ class _Attacked:
         )
 
     def _sample(self, source: str, split: str) -> Scores:
-        part = self.index.part((source,), split, ())
-        return Scores.of(np.zeros(len(part.ids)), part.units)
+        places = self.index.part((source,), split, ())
+        return Scores.of(np.zeros(len(places)), self.index.units(places))
 
     def _answer_rows(
         self, base: Values, setting: Setting, question: Question, found: Answer

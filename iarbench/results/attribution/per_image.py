@@ -60,7 +60,7 @@ def _of_attack(many: ManyTargets, attack: str) -> Iterator[pd.DataFrame]:
         sets = {target: standard.nonmembers(target).values() for target in task.targets}
         named = {key: many.identity[key] for key in COLUMNS[:5]} | {"attack": attack}
         for source in (*task.targets, *task.real, *task.unknown()):
-            ids = many.index.part((source,), task.test_split, ()).ids
+            ids = many.index.ids(many.index.part((source,), task.test_split, ()))
             if not len(ids):
                 continue
             table = standard.standardised(source)

@@ -1,0 +1,58 @@
+"""Stored scores brought to the places of their images, a part at a time: 9 bytes an image, whatever its name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+
+from iarbench.errors import UserError
+from iarbench.results.image_index import ImageIndex
+from iarbench.results.known import Known
+from iarbench.results.quality import Left, left
+from iarbench.stats.thresholds import FloatArray
+
+
+def known_of(tables: Iterable[pa.Table], index: ImageIndex, whose: str, attack_version: int) -> Known | None:
+    """Scores from tables (image_id, sha256, score, seconds); those of other bytes do not count; None without any.
+
+    Raises:
+        UserError: an image has two.
+    """
+    scores, there = np.full(len(index), np.nan), np.zeros(len(index), dtype=bool)
+    seconds: list[FloatArray] = []
+    for table in tables:
+        places = index.places(*(table.column(name).combine_chunks() for name in ("image_id", "sha256")))
+        current = np.flatnonzero(places >= 0)
+        places = places[current]
+        again = there[places]
+        there[places] = True
+        if again.any() or len(np.unique(places)) < len(places):
+            (name,) = index.ids(places[again][:1] if again.any() else _twice(places))
+            raise UserError(f"{whose}: image {name} has two scores; use a fresh --out folder")
+        scores[places] = table.column("score").to_numpy()[current]
+        seconds.append(table.column("seconds").to_numpy()[current])
+    count = sum(map(len, seconds))
+    if not count:
+        return None
+    total = math.fsum(chain.from_iterable(values.tolist() for values in seconds))
+    return Known(scores, there, total / count, attack_version)
+
+
+def left_of(tables: Iterable[tuple[str, pa.Table]], index: ImageIndex, places: np.ndarray) -> Left:
+    """What an attack left of the images at `places`, from (measure, table of image_id, sha256 and score)."""
+    measured: dict[str, FloatArray] = {}
+    for name, table in tables:
+        values = measured.setdefault(name, np.full(len(index), np.nan))
+        at = index.places(*(table.column(name).combine_chunks() for name in ("image_id", "sha256")))
+        current = np.flatnonzero(at >= 0)
+        values[at[current]] = table.column("score").to_numpy()[current]
+    return left({name: values[places] for name, values in measured.items()})
+
+
+def _twice(places: np.ndarray) -> np.ndarray:
+    ordered = np.sort(places)
+    return ordered[1:][np.diff(ordered) == 0][:1]
