@@ -38,12 +38,16 @@ class Slab:
     attack: str
     image_size: int
     preparation: Preparation
-    weights_dir: Path | None
+    weights_dir: Path | None = None
     """where attacks through a tokenizer look first"""
 
 
 def slabs(
-    image_ids: tuple[str, ...], attack: str, image_size: int, preparation: Preparation, weights_dir: Path | None
+    image_ids: tuple[str, ...],
+    attack: str,
+    image_size: int,
+    preparation: Preparation,
+    weights_dir: Path | None = None,
 ) -> list[Slab]:
     """Cut a list of images into slabs whose pixels take a few tens of megabytes at most."""
     step = max(1, min(_SLAB_IMAGES, _SLAB_BYTES // (3 * image_size**2)))

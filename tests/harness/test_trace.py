@@ -197,3 +197,20 @@ def test_packaged_calibration_scores_recompute(target: str, tmp_path: Path) -> N
     both = both.merge(shipped, on=["image_id", "score_name"], suffixes=("", "_shipped"))
     assert len(both) > 100
     assert ((both["score"] / both["score_shipped"] - 1).abs() > 1e-4).mean() <= 0.1
+
+
+def test_generators_with_one_tokenizer_are_answered_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their scores are equal, so that neither is the likelier one; a name of one of them would be a guess."""
+    monkeypatch.setenv("IARBENCH_CACHE", str(tmp_path))
+    images = ImageSet.open("iarbench-mini").filter(source="var-mini-s", split="test")
+    (record,) = images.read([images.index()["image_id"].iloc[0]])
+    record.pil().save(tmp_path / "picture.png")
+    words = ["trace", str(tmp_path / "picture.png"), "--device", "cpu", "--quiet", "--json"]
+    assert main([*words, "--target", "var-mini", "--target", "var-mini-s"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["decision"] == "var-mini or var-mini-s"
+    first, second = found["verdicts"]
+    assert (first["score"], first["p_value"]) == (second["score"], second["p_value"])
+    assert first["family"] == second["family"] == "var-mini or var-mini-s"
