@@ -3,7 +3,8 @@ processes gain, and what each launcher costs a part.
 
     python benchmarks/bench_scale.py                      the curve, then the processes
     python benchmarks/bench_scale.py --rows 10000 100000  other sizes
-    python benchmarks/bench_scale.py --only processes
+    python benchmarks/bench_scale.py --only processes     two processes against one; wants idle cores
+    python benchmarks/bench_scale.py --only overhead      seconds that a part takes on each launcher
 
 The scores are drawn from two normal distributions and the images are copies of one small picture with a number behind
 it: what is measured is the bookkeeping, not a model. Every stage is a process of its own, whose peak memory is its own.
@@ -23,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +50,7 @@ fpr: [0.01]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="stored scores")
-    parser.add_argument("--only", choices=["curve", "processes"])
+    parser.add_argument("--only", choices=["curve", "processes", "overhead"])
     parser.add_argument("--stage", choices=["make", *STAGES], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--images", type=int, help=argparse.SUPPRESS)
@@ -56,10 +59,12 @@ def main() -> None:
         stage(args.stage, args.folder, args.images)
         return
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"benchmark": "scale"}
-    if args.only != "processes":
+    if args.only in (None, "curve"):
         found["curve"] = [curve(rows) for rows in args.rows]
-    if args.only != "curve":
+    if args.only in (None, "processes"):
         found["processes"] = processes()
+    if args.only in (None, "overhead"):
+        found["seconds_per_part"] = overheads()
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
@@ -165,7 +170,7 @@ def write_set(folder: Path, images: int) -> None:
 
 
 def processes() -> dict[str, Any]:
-    """The packaged task, narrowed, by one process of one thread and by two; and what a part costs beside its images."""
+    """The packaged task, narrowed, by one process of one thread and by two."""
     narrow = ["--target", "llamagen-mini,taming-mini", "--detector", "quantloss", "--encoder", "inverse"]
     narrow += ["--attack", "none,jpeg50", "--device", "cpu", "--quiet"]
     told: dict[str, Any] = {"load_average": os.getloadavg()[0], "cores": len(os.sched_getaffinity(0))}
@@ -176,30 +181,68 @@ def processes() -> dict[str, Any]:
             )
             shutil.rmtree(Path(name) / str(jobs))
         told["speed_up"] = round(told["local_1_seconds"] / told["local_2_seconds"], 2)
-        told["seconds_per_part"] = overheads(Path(name))
     return told
 
 
-def overheads(folder: Path) -> dict[str, float]:
-    """Seconds that a part of one small image takes on each launcher, all that it costs to begin apart."""
+def overheads() -> dict[str, float]:
+    """Seconds that a part of one small image takes on each launcher, all that it costs to begin apart. Ray and SLURM:
+    clusters of this machine, started for this, where they can be."""
+    found = {"none": overhead([]), "local": overhead(["--launch", "local", "--jobs", "1"])}
+    for name, cluster in {"ray": ray_cluster, "slurm": slurm_cluster}.items():
+        with ExitStack() as stack:
+            try:
+                options = stack.enter_context(cluster())
+            except Exception as error:  # whatever it misses here
+                print(f"{name}: not measured ({error})", flush=True)
+                continue
+            found[name] = overhead(["--launch", name, "--jobs", "1", *options])
+    return found
+
+
+def overhead(options: list[str], counts: tuple[int, int] = (10, 110)) -> float:
+    """Seconds a part, from attacking two sets of images in parts of one."""
     from iarbench.images.image_set import ImageSet
     from iarbench.testing import toy_records
 
-    found: dict[str, float] = {}
-    engines: dict[str, list[str]] = {"none": [], "local": ["--launch", "local", "--jobs", "1"]}
-    if shutil.which("squeue") and not subprocess.run(["squeue"], capture_output=True).returncode:
-        engines["slurm"] = ["--launch", "slurm", "--jobs", "1"]
-    if os.environ.get("RAY_ADDRESS"):
-        engines["ray"] = ["--launch", "ray", "--jobs", "1"]
-    for name, options in engines.items():
-        seconds = []
-        for count in (10, 210):
-            ImageSet.write(toy_records(count, "noise", "test", seed=0), folder / f"{name}-{count}")
-            words = ["attack", "--images", str(folder / f"{name}-{count}"), "--attack", "none", *options]
-            seconds.append(timed([*words, "--shard", "1"], folder / f"{name}-{count}-out"))
-        found[name] = round((seconds[1] - seconds[0]) / 200, 4)
-        print(name, found[name], flush=True)
-    return found
+    seconds = []
+    with tempfile.TemporaryDirectory() as name:
+        for count in counts:
+            images = Path(name) / str(count)
+            ImageSet.write(toy_records(count, "noise", "test", seed=0), images)
+            words = ["attack", "--images", str(images), "--attack", "none", *options, "--shard", "1"]
+            seconds.append(timed(words, Path(name) / f"{count}-out"))
+    each = round((seconds[1] - seconds[0]) / (counts[1] - counts[0]), 4)
+    print(options or "no launcher", each, flush=True)
+    return each
+
+
+@contextmanager
+def ray_cluster() -> Iterator[list[str]]:
+    """A node of one core; the options that lead to it."""
+    from ray.cluster_utils import Cluster
+
+    cores = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=cores)
+    try:
+        yield ["--address", cluster.address]
+    finally:
+        cluster.shutdown()
+
+
+@contextmanager
+def slurm_cluster() -> Iterator[list[str]]:
+    """The cluster of tests/cluster/slurm.sh, which needs root and Debian's slurm-wlm and munge."""
+    script = Path(__file__).parents[1] / "tests" / "cluster" / "slurm.sh"
+    if missing := [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if shutil.which(name) is None]:
+        raise RuntimeError(f"{missing[0]} is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            subprocess.run([script, "start", folder, "2"], check=True)
+            os.environ["SLURM_CONF"] = f"{folder}/slurm.conf"
+            yield []
+        finally:
+            os.environ.pop("SLURM_CONF", None)
+            subprocess.run([script, "stop", folder], check=False)
 
 
 def timed(words: list[str], out: Path) -> float:

@@ -87,3 +87,18 @@ def test_mistakes_are_one_line(tmp_path: Path, changes: dict[str, object], messa
 def test_nothing_to_score_is_one_line() -> None:
     with pytest.raises(UserError, match="there are no images to score"):
         iarbench.score(iarbench.load_detector("quantloss"), iarbench.load_target("llamagen-mini"), [])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"launch": "cloud"}, "launch 'cloud' is not one of local, slurm, ray"),
+        ({"jobs": 2}, "jobs needs launch='local' or 'slurm' or 'ray'"),
+        ({"launch": "local", "slurm": {"partition": "gpu"}}, "slurm needs launch='slurm'"),
+        ({"launch": "local", "jobs": 0}, "jobs 0 is not a whole number from 1"),
+        ({"launch": "slurm"}, "launch='slurm' needs jobs"),
+    ],
+)
+def test_what_launch_cannot_mean_is_one_line(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        iarbench.run("mini", **options)
