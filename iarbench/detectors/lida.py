@@ -44,6 +44,7 @@ class Lida(Detector):
     """
 
     name = "lida"
+    version = 2
     reads = frozenset({"image"})
     learns_once = True
     seconds_per_image: ClassVar[float | None] = 0.0011

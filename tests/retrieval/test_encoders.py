@@ -15,7 +15,7 @@ from iarbench.retrieval.small_resnet import SmallResNet
 from iarbench.retrieval.source import KINDS, PACKAGED, Source
 from iarbench.retrieval.tiles import patch_map
 
-DIGESTS = {"binary": "18613e2d27814c8d", "levels": "38001e9016ce9a56", "planes": "6c23a829e4490b72"}
+DIGESTS = {"binary": "d9a75949f6fd18b4", "levels": "583af55a9ba48f7f", "planes": "36b8d0e06f976a70"}
 
 
 def test_a_resnet_sees_the_map_or_a_tile_of_it() -> None:
