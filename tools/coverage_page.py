@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, STORED = ROOT / "docs" / "statistics.md", ROOT / "benchmarks" / "results" / "coverage.json"
 BEGIN, END = "<!-- coverage:begin -->\n", "<!-- coverage:end -->"
 NAMES = {"tpr": "TPR at an FPR", "auroc": "AUROC", "fpr": "achieved FPR", "paired": "difference of two detectors"}
+NAMES |= {"ranks": "mean rank of four, TPR at an FPR", "areas": "area under a strength curve, TPR at an FPR"}
 
 
 def table() -> str:
@@ -34,7 +35,8 @@ def table() -> str:
 
 def _numbers(cells: list[dict[str, Any]]) -> list[str]:
     held = [100 * cell["coverage"] for cell in cells if cell.get("coverage") is not None]
-    widths = [100 * cell["mean_width"] for cell in cells if cell.get("mean_width") is not None]
+    unit = 1 if "percentiles" in cells[0] else 100  # ranks are no rates
+    widths = [unit * cell["mean_width"] for cell in cells if cell.get("mean_width") is not None]
     offered = sum(cell["offered"] for cell in cells) / len(cells)
     if not held:
         return ["–", "–", "no"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ from iarbench.errors import UserError
 
 if TYPE_CHECKING:
     from iarbench.harness.run import Outcome
+    from iarbench.results.view import View
 
 EXAMPLES = """  iarbench report runs/mini
   iarbench report runs/mini --details               every threshold, AUROC and time
   iarbench report runs/mini --all-sets              every non-member set on its own
   iarbench report runs/mini --all-scores --all-encoders
   iarbench report runs/mini --fpr 0.05              at another nominal rate of the task
+  iarbench report runs/mini --threshold guaranteed  the rate kept with 95 % confidence, or why it cannot be
   iarbench report runs/mini --format markdown > table.md
   iarbench report runs/mini --format latex > table.tex
   iarbench report runs/mini --format csv > rows.csv   every row with all its fields
@@ -37,6 +40,8 @@ def add_parser(subparsers: options.Subparsers) -> None:
     options.add_view(parser)
     help = "nominal false-positive rate to show, as a fraction such as 0.05"
     parser.add_argument("--fpr", type=options.rate, metavar="RATE", help=help)
+    help = "kind of the threshold whose TPR stands with its interval; default: matched"
+    parser.add_argument("--threshold", choices=["matched", "transfer", "oracle", "guaranteed"], help=help)
     tables = parser.add_mutually_exclusive_group()
     help = "mean ranks over all tasks, attacks and targets, with what the images leave open"
     tables.add_argument("--ranks", action="store_true", help=help)
@@ -63,6 +68,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.others and not args.ranks:
         raise UserError("--with goes with --ranks; for two detectors side by side there is `iarbench compare`")
     if args.ranks or args.robustness:
+        if args.threshold not in (None, "matched"):
+            raise UserError("--ranks and --robustness are by the matched threshold; leave --threshold out")
         from iarbench.commands.report_standings import print_standings
 
         return print_standings(args)
@@ -73,12 +80,13 @@ def execute(args: argparse.Namespace) -> int:
     options.require_new_file(args.png, "--png")
     options.require_new_file(args.roc, "--roc")
     outcome = recompute(args.run, args.fpr)
+    view = _view(args, outcome)
     if args.json:
-        print(json.dumps({"out": str(args.run), **outcome.dump(options.view(args, args.fpr))}, ensure_ascii=False))
+        print(json.dumps({"out": str(args.run), **outcome.dump(view)}, ensure_ascii=False))
     elif args.format:
-        print(_formatted(outcome, args), end="")
+        print(_formatted(outcome, args.format, view), end="")
     else:
-        outcome.kind.show(outcome.rows, options.view(args, args.fpr))
+        outcome.kind.show(outcome.rows, view)
     for line in warnings_of(outcome.leak_checks):
         options.say(line)
     if control := control_line(outcome.leak_checks):
@@ -90,13 +98,24 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _formatted(outcome: Outcome, args: argparse.Namespace) -> str:
+def _view(args: argparse.Namespace, outcome: Outcome) -> View:
+    view = options.view(args, args.fpr)
+    if args.threshold is None:
+        return view
+    if outcome.task.spec.kind != "provenance":
+        raise UserError(
+            f"{args.run}: --threshold is for provenance; a table of {outcome.task.spec.kind} shows every kind"
+        )
+    return replace(view, threshold=args.threshold)
+
+
+def _formatted(outcome: Outcome, form: str, view: View) -> str:
     from iarbench.results.exports import as_csv, as_latex
 
-    if args.format == "csv":
+    if form == "csv":
         return as_csv(outcome.rows)
-    table = outcome.kind.markdown(outcome.rows, options.view(args, args.fpr))
-    return (as_latex(table) if args.format == "latex" else table) + "\n"
+    table = outcome.kind.markdown(outcome.rows, view)
+    return (as_latex(table) if form == "latex" else table) + "\n"
 
 
 def _roc(run: Path, path: Path, attack: str) -> None:

@@ -14,17 +14,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from iarbench.results.fitted import Fitted, Grid
-from iarbench.results.rows import AUROC, CLEAN, TPR, Row
+from iarbench.results.rows import AUROC, CLEAN, THRESHOLDS, TPR, Row
 from iarbench.results.view import Line, View, chosen_fpr, lines_of, primary_metric
 from iarbench.text_table import aligned, markdown_table, with_short_commits
 
 DASH = "–"
 SCREEN = 24
 """Lines of a short table, at most, where targets are no more than that."""
-NUMBERS = 6
-"""Columns of numbers in a table with details; they come last, but for that of the PSNR."""
+TEXTS = 3
+"""Columns of text in a table with details: detector, encoder, attack."""
 PSNR = "PSNR"
-DROPPED = ("ms", PSNR, "transfer", "oracle", "FPR", "AUROC", "encoder")
+DROPPED = ("ms", PSNR, "transfer", "oracle", "matched", "guaranteed", "FPR", "AUROC", "encoder")
 """Columns of a table with details that are left out where there is no room, the first one first."""
 ONE_SIDED = {
     "members": "Attacks act on members only; thresholds come from clean calibration images.",
@@ -39,9 +39,9 @@ def render(rows: Sequence[Row], view: View | None = None) -> Group:
     rate, metric = chosen_fpr(rows, view.fpr), primary_metric(rows)
     detectors = _detectors(lines)
     if view.short and len(detectors) > 1:
-        notes = [*more, f"{_metric_name(metric, rate)}.", MORE]
+        notes = [*more, f"{_metric_name(metric, rate, view.threshold)}.", MORE]
         return Group(*_by_detector(lines, detectors, metric, rate), *_notes(lines, notes))
-    return Group(*_details(lines, rate, len(detectors)), *_notes(lines, [*more, *_how_to_read(rate)]))
+    return Group(*_details(lines, rate, len(detectors)), *_notes(lines, [*more, *_how_to_read(lines, rate)]))
 
 
 def _a_screen(lines: Sequence[Line], view: View) -> tuple[list[Line], list[str]]:
@@ -89,10 +89,13 @@ def _grid(rows: Sequence[Row], view: View | None) -> tuple[list[list[str]], int]
     if view.short and len(detectors) > 1:
         names = [f"{name} {_short_name(metric, rate)}" for name in detectors]
         return [["target", "attack", *names, *quality], *_side_by_side(lines, detectors, metric, quality)], 2
-    front = ["target", "against"] if view.all_sets else ["target"]
-    body = [[line.target, *([line.nonmember_set] if view.all_sets else []), *_cells(line, quality)] for line in lines]
-    head = [*front, *_headers(rate, quality)]
-    return [head, *body], len(front) + len(_headers(rate)) - NUMBERS
+    front, others = ["target", "against"] if view.all_sets else ["target"], _others(lines)
+    body = [
+        [line.target, *([line.nonmember_set] if view.all_sets else []), *_cells(line, others, quality)]
+        for line in lines
+    ]
+    head = [*front, *_headers(lines, rate, others, quality)]
+    return [head, *body], len(front) + TEXTS
 
 
 def _detectors(lines: Iterable[Line]) -> list[str]:
@@ -122,18 +125,26 @@ def _short_name(metric: str, rate: float | None) -> str:
     return "AUROC" if metric == AUROC else f"TPR@{DASH if rate is None else f'{100 * rate:g}%'}"
 
 
-def _metric_name(metric: str, rate: float | None) -> str:
+def _metric_name(metric: str, rate: float | None, threshold: str) -> str:
     if metric == AUROC or rate is None:
         return "AUROC with its 95% interval; 0.5 = chance"
-    return (
-        "TPR in %: how many of the target's images a detector finds, with its 95% interval, at the threshold that "
-        f"flags {100 * rate:g}% of calibration non-members under the same attack"
-    )
+    flags = {
+        "matched": f"flags {100 * rate:g}% of calibration non-members under the same attack",
+        "transfer": f"flags {100 * rate:g}% of clean calibration non-members",
+        "oracle": f"flags {100 * rate:g}% of the test non-members themselves",
+        "guaranteed": f"flags at most {100 * rate:g}% of new non-members under the same attack, with 95% confidence",
+    }[threshold]
+    what = "TPR in %: how many of the target's images a detector finds, with its 95% interval"
+    return f"{what}, at the threshold that {flags}"
 
 
 AT_THRESHOLD = (
     "* about the TPR at this very threshold: for one about the rate, an FPR of 1% takes 368 independent calibration "
     "images (one a group), 5% takes 72."
+)
+
+GUARANTEED = (
+    "* about the TPR at this very threshold: a guaranteed one is a promise, no estimate of where the rate lies."
 )
 
 MORE = (
@@ -142,28 +153,41 @@ MORE = (
 )
 
 
-def _how_to_read(rate: float | None) -> list[str]:
+def _how_to_read(lines: Sequence[Line], rate: float | None) -> list[str]:
+    threshold, others = lines[0].threshold, _others(lines)
+    told = {
+        "transfer": " transfer: threshold from clean calibration images.",
+        "oracle": " oracle: from the test non-members themselves, as in the papers.",
+        "guaranteed": " guaranteed: low enough to keep the rate with 95% confidence.",
+        "matched": " matched: from calibration images under the same attack.",
+    }
     return [
-        f"{_metric_name(TPR, rate)} (matched). transfer: threshold from clean calibration images. oracle: from the "
-        "test non-members themselves, as in the papers. FPR: test non-members that the matched threshold flags, in %. "
-        "ms: milliseconds per image."
+        f"{_metric_name(TPR, rate, threshold)} ({threshold}).{''.join(told[kind] for kind in others)} FPR: test "
+        f"non-members that the {threshold} threshold flags, in %. ms: milliseconds per image."
     ]
 
 
-def _headers(rate: float | None, quality: Sequence[str] = ()) -> list[str]:
-    tpr = f"{_short_name(TPR, rate)} matched"
-    return ["detector", "encoder", "attack", tpr, "transfer", "oracle", "FPR", "AUROC", "ms", *quality]
+def _others(lines: Iterable[Line]) -> list[str]:
+    """Further kinds of threshold that a table with details has columns of; guaranteed where one has a number."""
+    lines = list(lines)
+    kinds = [kind for kind in THRESHOLDS if kind != lines[0].threshold]
+    known = {kind for line in lines for kind in kinds if (row := line.tpr(kind)) and row.value is not None}
+    return [kind for kind in kinds if kind != "guaranteed" or kind in known]
 
 
-def _cells(line: Line, quality: Sequence[str]) -> list[str]:
+def _headers(lines: Sequence[Line], rate: float | None, others: Sequence[str], quality: Sequence[str]) -> list[str]:
+    tpr = f"{_short_name(TPR, rate)} {lines[0].threshold}"
+    return ["detector", "encoder", "attack", tpr, *others, "FPR", "AUROC", "ms", *quality]
+
+
+def _cells(line: Line, others: Sequence[str], quality: Sequence[str]) -> list[str]:
     return [
         line.detector,
         line.encoder,
         line.attack,
-        with_interval(line.matched),
-        _percent(line.transfer.value if line.transfer else None),
-        _percent(line.oracle.value if line.oracle else None),
-        _percent(line.matched.fpr_achieved if line.matched else None),
+        with_interval(line.chosen),
+        *(_percent(row.value if (row := line.tpr(kind)) else None) for kind in others),
+        _percent(line.chosen.fpr_achieved if line.chosen else None),
         DASH if line.auroc is None or line.auroc.value is None else f"{line.auroc.value:.3f}",
         f"{1000 * line.rows[0].seconds_per_image:.1f}",
         *_quality(line, quality),
@@ -196,15 +220,16 @@ def _by_detector(
 def _details(lines: Sequence[Line], rate: float | None, detectors: int) -> list[RenderableType]:
     """One table when there is one detector and set, else a table per target and set."""
     quality = _quality_head(lines)
-    headers, texts = _headers(rate, quality), len(_headers(rate)) - NUMBERS
+    others = _others(lines)
+    headers, texts = _headers(lines, rate, others, quality), TEXTS
     if detectors == 1 and len({line.nonmember_set for line in lines}) == 1:
         title = f"{lines[0].detector}: {_title(lines)}"
-        rows = [[line.target, *_cells(line, quality)[1:]] for line in lines]
+        rows = [[line.target, *_cells(line, others, quality)[1:]] for line in lines]
         return _table(["target", *headers[1:]], rows, title, texts)
     tables: list[RenderableType] = []
     for _, block in groupby(lines, key=lambda line: (line.target, line.nonmember_set)):
         group = list(block)
-        tables += _table(headers, [_cells(line, quality) for line in group], _title(group), texts)
+        tables += _table(headers, [_cells(line, others, quality) for line in group], _title(group), texts)
     return tables
 
 
@@ -244,8 +269,8 @@ def _notes(lines: Sequence[Line], notes: Sequence[str]) -> list[Text]:
     one_sided = _one_sided(lines)
     if _quality_head(lines):
         one_sided.append("PSNR: what the attack leaves of the images it acts on, median in dB; rows hold SSIM too.")
-    if any(line.matched and line.matched.interval == "at-threshold" for line in lines):
-        one_sided.append(AT_THRESHOLD)
+    if any(line.chosen and line.chosen.interval == "at-threshold" for line in lines):
+        one_sided.append(GUARANTEED if lines[0].threshold == "guaranteed" else AT_THRESHOLD)
     reasons = [f"{DASH} {reason}" for reason in _reasons(lines)]
     return [Text(note, style="dim") for note in (*notes, *one_sided, *reasons)]
 

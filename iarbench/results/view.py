@@ -8,7 +8,7 @@ from statistics import fmean
 
 from iarbench.device import PRECISIONS
 from iarbench.errors import UserError
-from iarbench.results.rows import AUROC, CLEAN, POOLED, THRESHOLDS, TPR, Row, main_scores
+from iarbench.results.rows import AUROC, CLEAN, POOLED, TPR, Row, main_scores
 
 BEST_FIRST = ("inverse", "original")
 """Encoders by what is known to work best; the first that a detector was run with is shown."""
@@ -26,6 +26,9 @@ class View:
     """every non-member set by itself too"""
     details: bool = False
     """every threshold, the achieved FPR, AUROC and time, also of several detectors"""
+
+    threshold: str = "matched"
+    """kind of the threshold, of `THRESHOLDS`, whose TPR stands with its interval"""
 
     @property
     def short(self) -> bool:
@@ -47,11 +50,25 @@ class Line:
     oracle: Row | None
     guaranteed: Row | None
     auroc: Row | None
+    threshold: str = "matched"
+    """kind that a table is about"""
 
     @property
     def rows(self) -> list[Row]:
         """The rows that a table shows numbers of."""
-        return [row for row in (self.matched, self.transfer, self.oracle, self.auroc) if row]
+        shown = (self.chosen, self.matched, self.transfer, self.oracle, self.auroc)
+        return list({id(row): row for row in shown if row}.values())
+
+    @property
+    def chosen(self) -> Row | None:
+        """The row of the kind of threshold that a table is about."""
+        return self.tpr(self.threshold)
+
+    def tpr(self, kind: str) -> Row | None:
+        """The row of a kind of threshold."""
+        return {
+            "matched": self.matched, "transfer": self.transfer, "oracle": self.oracle, "guaranteed": self.guaranteed
+        }[kind]  # fmt: skip
 
     @property
     def psnr(self) -> float | None:
@@ -59,8 +76,8 @@ class Line:
         return self.rows[0].psnr
 
     def main(self, metric: str) -> Row | None:
-        """The row of a metric, at the matched threshold where it has one."""
-        return self.auroc if metric == AUROC else self.matched
+        """The row of a metric, at the chosen threshold where it has one."""
+        return self.auroc if metric == AUROC else self.chosen
 
 
 def lines_of(rows: Sequence[Row], view: View | None = None) -> list[Line]:
@@ -72,8 +89,13 @@ def lines_of(rows: Sequence[Row], view: View | None = None) -> list[Line]:
     for row in kept:
         key = (row.target, detector_label(row), encoder_label(row), row.attack, row.nonmember_set)
         lines.setdefault(key, {})[row.threshold_kind or AUROC] = row
-    columns = (*THRESHOLDS, AUROC)
-    found = [Line(*key, *map(kinds.get, columns)) for key, kinds in lines.items()]
+    found = [
+        Line(
+            *key, kinds.get("matched"), kinds.get("transfer"), kinds.get("oracle"), kinds.get("guaranteed"),
+            kinds.get(AUROC), view.threshold,
+        )
+        for key, kinds in lines.items()
+    ]  # fmt: skip
     targets = list(dict.fromkeys(line.target for line in found))
     sets = list(dict.fromkeys(row.nonmember_set for row in rows))
     rank = _ranks(rows, rate)

@@ -131,3 +131,34 @@ def test_one_sided_attacks_are_said(rows: list[Row]) -> None:
 
 def test_auroc_alone(rows: list[Row]) -> None:
     assert "1.000" in plain([row for row in rows if row.metric == "auroc"])
+
+
+def test_another_kind_of_threshold_stands_with_its_interval(rows: list[Row]) -> None:
+    first = {
+        kind: next(
+            row for row in rows
+            if (row.threshold_kind, row.nonmember_set, row.fpr_nominal) == (kind, "pooled", 0.01)
+        )
+        for kind in ("matched", "guaranteed", "oracle")
+    }  # fmt: skip
+    head, *lines = markdown(rows, View(threshold="oracle")).splitlines()
+    assert head.split(" | ")[4:8] == ["TPR@1% oracle", "matched", "transfer", "FPR"]
+    assert f"{100 * (first['oracle'].fpr_achieved or 0):.1f}" == lines[1].split(" | ")[7]
+    # a guaranteed rate of 1 % takes 299 independent images: there is a reason in place of a number
+    assert first["guaranteed"].value is None
+    head, *lines = plain(rows, View(threshold="guaranteed")).splitlines()
+    assert "TPR@1% guaranteed" in head
+    assert lines[0].split()[4] == "–"
+    assert lines[-1] == f"# – {first['guaranteed'].reason}"
+    assert str(first["guaranteed"].reason) not in plain(rows)
+
+
+def test_guaranteed_is_a_column_of_details_where_it_has_a_number() -> None:
+    images = run_folder.index(400)
+    found = compute_rows(run_folder.run(images, shift=4), images, run_folder.task(fprs=(0.05,)))
+    known = next(row for row in found if (row.threshold_kind, row.nonmember_set) == ("guaranteed", "pooled"))
+    head, _, first, *_ = markdown(found, View(details=True)).splitlines()
+    cells = dict(zip(head.strip("| ").split(" | "), first.strip("| ").split(" | "), strict=True))
+    assert list(cells)[4:8] == ["TPR@5% matched", "transfer", "oracle", "guaranteed"]
+    assert cells["guaranteed"] == f"{100 * (known.value or 0):.1f}"
+    assert "a guaranteed one is a promise" in terminal(found, details=True, threshold="guaranteed")
