@@ -7,6 +7,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -81,6 +83,15 @@ def test_report_recomputes_the_same_rows_without_torch(undisturbed: Path, toys: 
     done = toys.iarbench("report", undisturbed, "--json", "--all-scores", "--all-encoders", "--all-sets")
     assert [Row(**row) for row in json.loads(done.stdout)["rows"]] == stored
     assert done.stderr.splitlines()[-1] == "heavy modules:"
+
+
+@pytest.mark.parametrize("table", ["--details", "--ranks"])
+def test_report_works_where_torch_is_not_installed(undisturbed: Path, table: str) -> None:
+    bare = "import sys; sys.modules['torch'] = None; from iarbench.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", bare, "report", str(undisturbed), table, "--format", "markdown"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| quantloss | inverse |" in done.stdout
 
 
 @pytest.mark.long
