@@ -23,11 +23,11 @@ def finished(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "label"),
     [
-        (["report", "RUN"], "computing results 4/4 tables"),
+        (["report", "RUN"], "computing results 4/4 scores"),
         (["report", "RUN"], "checking scores "),
-        (["plot", "RUN"], "computing results 4/4 tables"),
-        (["board", "build", "--own", "--run", "RUN", "--out", "OUT"], "computing results 4/4 tables"),
-        (["verify", "RUN"], "computing results 4/4 tables"),
+        (["plot", "RUN"], "computing results 4/4 scores"),
+        (["board", "build", "--own", "--run", "RUN", "--out", "OUT"], "computing results 4/4 scores"),
+        (["verify", "RUN"], "computing results 4/4 scores"),
         (["verify", "RUN"], "checking images 150/150 images"),
         (["images", "verify", "SET"], "checking images 150/150 images"),
         (["audit", "SET"], "audit 150/150 images"),
@@ -58,6 +58,6 @@ def test_a_run_shows_its_results_being_computed_unless_it_is_quiet(
     shown = capsys.readouterr().err
     assert "checking images 125/125" in shown
     assert "scoring " in shown
-    assert "computing results 2/2 tables" in shown
+    assert "computing results 2/2 scores" in shown
     bench.run(toy_family, tmp_path / "two", *few[3:])
     assert capsys.readouterr().err == ""
