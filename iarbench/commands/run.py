@@ -22,7 +22,7 @@ EXAMPLES = """  iarbench run                                        the packaged
   iarbench run --target llamagen-mini --members mine/ --real photos/          your own images
   iarbench run --task mine.yaml --images sets/mine --device cuda --batch-size 256 --workers 8
   iarbench run --task attribution-mini --reuse runs/mini      which of the targets made an image, from the same scores
-  iarbench run --detector all --encoder inverse       every detector below a second an image; shows which
+  iarbench run --detector all --encoder inverse       every detector below a second per image; shows which
   iarbench run --detector ./mine.py:MyDetector        a detector of your own; `iarbench check detector` tries it first
   iarbench run --launch local --jobs 2                several processes; also SLURM and Ray, see docs/scale.md
   iarbench run --detector ./mine.py:Mine:steps=3,lr=.1,quantloss   with parameters, beside another one

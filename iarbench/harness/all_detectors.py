@@ -1,4 +1,4 @@
-"""`--detector all`: every detector that costs less than a second an image, and why the others are left out."""
+"""`--detector all`: every detector that costs less than a second per image, and why the others are left out."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Cost(NamedTuple):
-    """Seconds an image."""
+    """Seconds per image."""
 
     seconds: float
     source: str
@@ -26,7 +26,7 @@ GENERATE: dict[str, Cost] = {
 PAPER = "arXiv 2606.28386 as third-party notes quote it: QuantLoss below 10 ms, twice as fast as reconstruction, four "
 PAPER += "times as fast as AEDR; without VAR's token search"
 ON_GPU: dict[str, float] = {"quantloss": 0.010, "reconstruction": 0.020, "encloss": 0.040, "combined": 0.040}
-"""Detector -> seconds an image on the paper's GPU."""
+"""Detector -> seconds per image on the paper's GPU."""
 
 VAR_SEARCH = Cost(0.78, "benchmarks/results/token_search_full.json: one core of a 2.5 GHz Xeon")
 """VAR's token search at full size, which the paper's number leaves out."""

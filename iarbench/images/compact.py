@@ -1,4 +1,4 @@
-"""The small columns of many images in about a hundred bytes an image, and where an id stands among them.
+"""The small columns of many images in about a hundred bytes per image, and where an id stands among them.
 
 A compact table has hashes as 32 bytes in place of 64 digits, names that repeat as numbers, and no group where an image
 is its own. What is not so (a hash that is no hash) stays as it is. Nothing in it is a Python object for each image.

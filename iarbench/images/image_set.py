@@ -38,7 +38,7 @@ _REMEDY = "; changed or damaged after the set was made: import it again with `ia
 class ImageSet:
     """An immutable set of images, or a view of a part of one; rows keep the order of the files.
 
-    About a hundred bytes an image stay in memory; image bytes and tokens are read a row group at a time, the other
+    About a hundred bytes per image stay in memory; image bytes and tokens are read a row group at a time, the other
     columns when they are asked for.
     """
 

@@ -24,7 +24,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """`table`: the columns HASHED, a row an image in the order of the files; compact, or as they are (`is_compact`).
+    """`table`: the columns HASHED, a row per image in the order of the files; compact, or as they are (`is_compact`).
     `sizes`: file -> the sizes of its row groups. `hashed` (n,): whether an image's bytes are known to match.
     """
 

@@ -1,4 +1,4 @@
-"""Stored scores brought to the places of their images, a part at a time: 9 bytes an image, whatever its name."""
+"""Stored scores brought to the places of their images, a part at a time: 9 bytes per image, whatever its name."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def load_index(run: Path) -> pd.DataFrame:
 
 
 def load_compact_index(run: Path) -> pa.Table:
-    """The same in a hundred bytes an image (`iarbench.images.compact`)."""
+    """The same in a hundred bytes per image (`iarbench.images.compact`)."""
     path = run / "images.parquet"
     if not path.is_file():
         raise UserError(f"no images.parquet in {run}: give the folder that `iarbench run --out` wrote")

@@ -1,4 +1,4 @@
-"""All scores of a run in one small Parquet file: a row an image, a column a named score of a detector for a target.
+"""All scores of a run in one small Parquet file: a row per image, a column a named score of a detector for a target.
 
 It holds what rows are computed from and no more: scores as float32 where that is exact, else as float64; what attacks
 left of images as float32; and, in the metadata under `iarbench`, whose scores a column has and how many seconds an

@@ -34,4 +34,4 @@ class Budget:
 
 
 MODES_ONLY = Budget(iterations=0, moves=0)
-"""Greedy and iterated conditional modes alone: milliseconds an image, no factorisation."""
+"""Greedy and iterated conditional modes alone: milliseconds per image, no factorisation."""

@@ -160,10 +160,10 @@ Board.provenance = (section, group) => {
     });
     drawCost(() => ({
       grid, tooltip: Board.tooltip, yAxis: Board.percentAxis(`${group.metric} in %`),
-      xAxis: { type: "log", name: "ms an image (log scale)", nameLocation: "middle", nameGap: 28, axisLabel: { hideOverlap: true } },
+      xAxis: { type: "log", name: "ms per image (log scale)", nameLocation: "middle", nameGap: 28, axisLabel: { hideOverlap: true } },
       series: Board.series(found, false),
     }));
-    Board.fill(tables.cost, ["detector", "ms an image", group.metric],
+    Board.fill(tables.cost, ["detector", "ms per image", group.metric],
       all.map((entry) => [Board.nameOf(group.entries[entry]), Board.cell(numbers(view, entry)[1]), Board.cell(value(view, entry))]));
     const whose = form.target.selectedOptions[0].textContent;
     note("plots").textContent =

@@ -42,6 +42,6 @@ def test_twenty_thousand_images_take_the_memory_of_one_thousand(folder: Path, tm
     assert len(ImageSet.open(tmp_path / "attacked-20000")) == 20_000
     counts = ImageSet.open(made[20_000]).index()["condition"].value_counts()
     assert counts.max() - counts.min() <= 1
-    # the small columns of a set are held, some hundred bytes an image
+    # the small columns of a set are held, some hundred bytes per image
     assert generating[1] < generating[0] + 60
     assert attacking[1] < attacking[0] + 60

@@ -1,4 +1,4 @@
-"""`iarbench trace --out`: a row an image from wherever images lie, the same whoever computes, resumed where stopped."""
+"""`iarbench trace --out`: a row per image wherever images lie, the same whoever computes, resumed when stopped."""
 
 from __future__ import annotations
 
