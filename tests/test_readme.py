@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from doc_pages import blocks, commands
 from PIL import Image
-from stored_board import of_demo, of_mini
+from stored_board import STRENGTHS, of_demo, of_mini
 
 from iarbench.cli import main, parser
 from iarbench.models import variants
@@ -44,6 +44,12 @@ def test_the_long_table_is_the_stored_result() -> None:
     page = (ROOT / "docs" / "results.md").read_text()
     table = page.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
     assert table == tables.markdown(of_mini(), View(all_scores=True, all_encoders=True)).strip()
+
+
+def test_the_table_of_strengths_is_the_stored_result() -> None:
+    page = (ROOT / "docs" / "results.md").read_text()
+    table = page.split("<!-- strengths:begin -->")[1].split("<!-- strengths:end -->")[0].strip()
+    assert table == tables.markdown(of_mini(("quantloss",), attacks=STRENGTHS)).strip()
 
 
 def test_the_detector_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
