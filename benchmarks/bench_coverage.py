@@ -184,7 +184,7 @@ def fpr_cells(repetitions: int) -> list[dict[str, Any]]:
 
 
 def paired_cells(repetitions: int) -> list[dict[str, Any]]:
-    """Difference of two detectors whose scores of an image correlate by 0.7, in TPR (bootstrap) and AUROC (DeLong)."""
+    """Difference of two detectors whose scores of an image correlate by 0.7, in TPR (bootstrap) and AUROC (MOVER)."""
     cells = []
     for n in (400, 1000):
         for means in ((3.0, 2.5), (4.0, 3.0)):

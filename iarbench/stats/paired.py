@@ -1,8 +1,8 @@
 """Two detectors on the same images: what is common to both (a hard image, a lucky calibration set) cancels.
 
 TPR at an FPR: bootstrap over whole groups of members and of calibration images, each detector's threshold set again in
-every draw. AUROC: DeLong's covariance, in closed form; it is not valid for a TPR at a fixed FPR, whose threshold it
-does not know (DeLong et al. 1988; Dodd and Pepe 2003).
+every draw. AUROC: DeLong's covariance and the intervals of both areas, in closed form; it is not valid for a TPR at a
+fixed FPR, whose threshold it does not know (DeLong et al. 1988; Zou and Donner 2008; Dodd and Pepe 2003).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-from iarbench.stats.intervals import CONFIDENCE, DRAWS, bootstrap, percentiles, variance_of_mean
-from iarbench.stats.metrics import Estimate, placements
+from iarbench.stats.intervals import DRAWS, bootstrap, percentiles, variance_of_mean
+from iarbench.stats.metrics import Estimate, auroc, placements
 from iarbench.stats.thresholds import (
     FloatArray,
     IntArray,
@@ -103,20 +103,38 @@ def compare_resampled(value: float, draws: FloatArray) -> Comparison:
 
 
 def delong(a: tuple[Scores, Scores], b: tuple[Scores, Scores]) -> Comparison:
-    """AUROC of A minus that of B, each (members, non-members) on the same images (DeLong et al. 1988; over groups:
-    Obuchowski 1997). Normal interval and p-value; raises ScoreError when the images cannot be the same."""
+    """AUROC of A minus that of B, each (members, non-members) on the same images.
+
+    p-value: normal, with DeLong's variance (DeLong et al. 1988; over groups: Obuchowski 1997). Interval: MOVER (Zou and
+    Donner 2008), which puts the intervals of both areas together by DeLong's correlation; near 1 the normal interval
+    held 89 to 93 % in simulation. So a p-value and an interval may differ about a difference of 0. Raises ScoreError
+    when the images cannot be the same.
+    """
     for one, other in zip(a, b, strict=True):
         same_images(one, other)
     above = [placements(members.scores, nonmembers) for members, nonmembers in (a, b)]
     below = [1 - placements(nonmembers.scores, members) for members, nonmembers in (a, b)]
     value = a[0].mean(above[0]) - b[0].mean(above[1])
-    variance = sum(variance_of_mean(np.subtract(*pair), side) for pair, side in ((above, a[0]), (below, a[1])))
+    # of A, of B, and of their difference
+    of_a, of_b, variance = (
+        variance_of_mean(x, a[0]) + variance_of_mean(y, a[1])
+        for x, y in ((above[0], below[0]), (above[1], below[1]), (np.subtract(*above), np.subtract(*below)))
+    )
     if variance <= 0:  # every image is placed alike by both, or all by the same shift
         return Comparison(Estimate(value, value, value), 1.0 if value == 0 else 0.0)
-    error = math.sqrt(variance)
-    half = float(ndtri((1 + CONFIDENCE) / 2)) * error
-    interval = Estimate(value, max(-1.0, value - half), min(1.0, value + half))
-    return Comparison(interval, float(2 * ndtr(-abs(value) / error)))
+    correlation = (of_a + of_b - variance) / (2 * math.sqrt(of_a * of_b)) if of_a > 0 and of_b > 0 else 0.0
+    area_a, area_b = auroc(*a), auroc(*b)
+    down = _together(area_a.value - area_a.low, area_b.high - area_b.value, correlation)
+    up = _together(area_a.high - area_a.value, area_b.value - area_b.low, correlation)
+    return Comparison(
+        Estimate(value, max(-1.0, value - down), min(1.0, value + up)),
+        float(2 * ndtr(-abs(value) / math.sqrt(variance))),
+    )
+
+
+def _together(one: float, other: float, correlation: float) -> float:
+    """How far a difference reaches, from how far its two parts do."""
+    return math.sqrt(max(0.0, one**2 + other**2 - 2 * correlation * one * other))
 
 
 def compare_tpr(

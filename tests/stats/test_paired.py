@@ -64,7 +64,17 @@ def test_delong_by_brute_force() -> None:
     found = delong(a, b)
     assert found.difference.value == pytest.approx(areas[0] - areas[1])
     assert found.difference.value == pytest.approx(auroc(*a).value - auroc(*b).value)
-    assert found.difference.high - found.difference.low == pytest.approx(2 * norm.ppf(0.975) * error)
+    # Zou and Donner 2008: each area's own interval, and the correlation of the two
+    of_both = s10 / m + s01 / n
+    r = of_both[0, 1] / np.sqrt(of_both[0, 0] * of_both[1, 1])
+    one, other = auroc(*a), auroc(*b)
+    down, up = (
+        np.array([one.value - one.low, other.high - other.value]),
+        np.array([one.high - one.value, other.value - other.low]),
+    )
+    with_r = np.array([[1, -r], [-r, 1]])
+    assert found.difference.low == pytest.approx(found.difference.value - np.sqrt(down @ with_r @ down))
+    assert found.difference.high == pytest.approx(found.difference.value + np.sqrt(up @ with_r @ up))
     assert found.p_value == pytest.approx(2 * norm.sf(abs(areas[0] - areas[1]) / error))
 
 
