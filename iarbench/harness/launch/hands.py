@@ -15,6 +15,9 @@ from iarbench.harness.launch.journal import read_journals
 AT_MOST = 20
 """Parts that are handed over at once; all of them may have to be handed over again when a worker dies."""
 
+PATIENCE = 15.0
+"""Seconds that closing waits for the threads; longer than any of them takes once it knows."""
+
 
 class WorkerDiedError(Exception):
     """A worker process is gone, and with it whatever it was doing."""
@@ -67,6 +70,10 @@ class Hands(Engine):
         self._queue.clear()
         for hand in list(self._hands):
             hand.dismiss(at_once=True)
+        # A thread may still look for a place for its worker: it must not ask an engine that is shut down meanwhile.
+        last = time.monotonic() + PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, last - time.monotonic()))
 
     def _serve(self, folder: Path, number: int) -> None:
         hand: Hand | None = None
