@@ -272,13 +272,13 @@ def _settings(
 def _launch(
     launch: str | None, jobs: int | None, slurm: Mapping[str, str | int] | None, address: str | None
 ) -> Launch | None:
-    from iarbench.harness.launch.engine import ENGINES, Launch
+    from iarbench.harness.launch.engine import ENGINES, NEEDS, Launch
 
     if launch is not None and launch not in ENGINES:
         raise UserError(f"launch {launch!r} is not one of {', '.join(ENGINES)}")
-    for name, value, needed in (("jobs", jobs, ENGINES), ("slurm", slurm, ("slurm",)), ("address", address, ("ray",))):
-        if value is not None and launch not in needed:
-            raise UserError(f"{name} needs launch={' or '.join(map(repr, needed))}")
+    for name, value in (("jobs", jobs), ("slurm", slurm), ("address", address)):
+        if value is not None and launch not in NEEDS[name]:
+            raise UserError(f"{name} needs launch={' or '.join(map(repr, NEEDS[name]))}")
     if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
         raise UserError(f"jobs {jobs!r} is not a whole number from 1")
     if launch == "slurm" and jobs is None:

@@ -29,7 +29,7 @@ Found = dict[str, Any]
 
 def page(found: list[Found]) -> Iterator[str]:
     """The lines between the marks."""
-    kinds = sorted({one["fingerprint"] for one in found}, key=("levels", "binary", "planes").index)
+    kinds = list(dict.fromkeys(kind for kind, _ in SHOWN))
     retrieval = [one for one in found if one["what"] == "Retrieval"]
     yield "**Which of the six generators?** No real image is among gallery or queries. Rank-1 in %:"
     yield ""
@@ -55,7 +55,7 @@ def page(found: list[Found]) -> Iterator[str]:
         "%; accuracy at the paper's 0.85):"
     )
     yield ""
-    yield from zero_shot([one for one in found if one["what"] == "ZeroShot" and not one.get("adapted")], kinds)
+    yield from zero_shot([one for one in found if one["what"] == "ZeroShot"], kinds)
     yield ""
     episodes = [one for one in found if one["what"] == "Episodes" and one["fingerprint"] == "levels"]
     ways = (

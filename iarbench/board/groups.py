@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from iarbench.board.gather import Batch
 from iarbench.board.provenance import Cell, Entry, Group, Line
-from iarbench.results.compute import Key
-from iarbench.results.rows import AUROC, CLEAN, POOLED, Row, clean_first, main_scores
+from iarbench.results.rows import AUROC, CLEAN, POOLED, Key, Row, clean_first, key_of, main_scores
 
 Images = dict[tuple[str, str], str]
 """(target, non-member set) -> fingerprint of the images that its numbers stand on."""
@@ -25,17 +24,13 @@ def groups_of(batches: Sequence[Batch]) -> list[Group]:
         for row in batch.rows:
             if isinstance(row, Row):
                 tasks = found.setdefault((row.task, -row.task_version, -row.metric_version, row.attacked), {})
-                tasks.setdefault(_key(row), []).append((row, batch))
+                tasks.setdefault(key_of(row), []).append((row, batch))
     newest = {(task, version): metrics for task, version, metrics, _ in sorted(found, reverse=True)}
     return [
         group
         for task, version, metrics, side in sorted(found)
         for group in _split(found[task, version, metrics, side], -metrics if metrics != newest[task, version] else None)
     ]
-
-
-def _key(row: Row) -> Key:
-    return row.detector, row.parameters, row.detector_version, row.score_name, row.encoder, row.precision
 
 
 def _images(rows: Iterable[tuple[Row, Batch]]) -> Images:

@@ -7,10 +7,9 @@ from typing import Any
 
 from iarbench.board.standings import Standings
 from iarbench.results.areas import Area
-from iarbench.results.compute import Key
 from iarbench.results.curves import distances
 from iarbench.results.ranks import Standing
-from iarbench.results.rows import AUROC
+from iarbench.results.rows import AUROC, Key
 from iarbench.results.standing_tables import DASH, area_text, rank_text
 
 EMPTY: list[Any] = [DASH, None, None, None]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from iarbench.board.gather import Batch
-from iarbench.results.compute import Key
-from iarbench.results.rows import AUROC, Row
+from iarbench.results.rows import AUROC, Key, Row
 from iarbench.results.view import detector_label, encoder_label
 
 Cell = tuple[Key, str, str, str, float | None]

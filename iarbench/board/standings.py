@@ -15,11 +15,11 @@ from iarbench.board.provenance import Group
 from iarbench.board.ranking import places
 from iarbench.progress import Progress
 from iarbench.results.areas import Area, areas
-from iarbench.results.compute import Cell, Key
+from iarbench.results.compute import Cell
 from iarbench.results.detections import Detection, Detections, detection
 from iarbench.results.ranks import Standing, rank_complete, ranking
 from iarbench.results.redraws import Redraws
-from iarbench.results.rows import AUROC, POOLED, Row
+from iarbench.results.rows import AUROC, POOLED, Key, Row, key_of
 
 NO_SCORES = "the scores are not at hand"
 View = tuple[str, float | None]
@@ -47,7 +47,7 @@ class Standings:
     def areas(self, key: Key, nonmember_set: str, rate: float | None) -> list[Area]:
         """Of one competitor."""
         rows = _rows(self.group, nonmember_set, rate)
-        return areas({(row.attack, row.target): row for row in rows if _key(row) == key})
+        return areas({(row.attack, row.target): row for row in rows if key_of(row) == key})
 
 
 def standings_of(groups: Sequence[Group], batches: Sequence[Batch], progress: TextIO | None = None) -> list[Standings]:
@@ -83,7 +83,7 @@ class _Behind:
         if id(batch) not in self._cells:
             read = batch.cells() if batch.cells else []
             self._cells[id(batch)] = {(cell.key, cell.target): cell for cell in read}
-        found = self._cells[id(batch)].get((_key(row), row.target))
+        found = self._cells[id(batch)].get((key_of(row), row.target))
         return found if found is not None and row.attack in found.stored.attacks else None
 
     def detection(self, row: Row) -> Detection:
@@ -110,8 +110,4 @@ def _told(row: Row) -> Detection:
 
 
 def _where(row: Row) -> tuple[Key, tuple[str, str, str]]:
-    return _key(row), (row.task, row.attack, row.target)
-
-
-def _key(row: Row) -> Key:
-    return row.detector, row.parameters, row.detector_version, row.score_name, row.encoder, row.precision
+    return key_of(row), (row.task, row.attack, row.target)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from iarbench.commands import options
 from iarbench.errors import UserError
 from iarbench.extras import optional
+from iarbench.harness.launch.engine import ENGINES, NEEDS, Launch
 
-if TYPE_CHECKING:
-    from iarbench.harness.launch.engine import Launch
-
-ENGINES = ("local", "slurm", "ray")
 PACKAGES = {"slurm": "submitit", "ray": "ray"}
 
 
@@ -29,9 +25,7 @@ def add_launch(parser: argparse.ArgumentParser) -> None:
 
 def launch(args: argparse.Namespace) -> Launch | None:
     """What they say; None for work in this process. Raises UserError where one asks for another."""
-    from iarbench.harness.launch.engine import Launch
-
-    for name, needed in (("jobs", ENGINES), ("slurm", ("slurm",)), ("address", ("ray",))):
+    for name, needed in NEEDS.items():
         if getattr(args, name) is not None and args.launch not in needed:
             raise UserError(f"--{name} needs --launch {' or '.join(needed)}")
     if args.launch is None:

@@ -27,7 +27,7 @@ Places = npt.NDArray[np.int64]
 
 def compact(table: pa.Table) -> pa.Table:
     """The table compact; columns image_id, sha256, source, split and group, and any others. It has no empty cells."""
-    columns = {name: _text(table.column(name)) for name in table.column_names}
+    columns = {name: narrowed(table.column(name)) for name in table.column_names}
     columns["sha256"] = pack(columns["sha256"])
     for name in NAMES:
         if name in columns and not pa.types.is_dictionary(columns[name].type):
@@ -74,7 +74,7 @@ def pack(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """SHA-256 as 32 bytes each; the column as it is where some value is not 64 lower-case hexadecimal digits."""
     if pa.types.is_fixed_size_binary(column.type):
         return column
-    column, pieces = _text(column), []
+    column, pieces = narrowed(column), []
     for chunk in column.chunks:
         for start in range(0, len(chunk), _AT_ONCE):
             piece = _packed(chunk.slice(start, _AT_ONCE))
@@ -121,7 +121,7 @@ def _packed(text: pa.Array) -> pa.Array | None:
     return pa.Array.from_buffers(_SHA256, len(text), [None, pa.py_buffer(found)])
 
 
-def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def narrowed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Text, and names as numbers, in the types that are used here: data frames have wider ones."""
     kind = column.type
     wide = kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -17,11 +17,12 @@ from iarbench.errors import UserError
 from iarbench.progress import counted
 from iarbench.results.frames import FrameScores
 from iarbench.results.image_index import ImageIndex, Most, Role, Sources
-from iarbench.results.known import CellScores
+from iarbench.results.known import CellScores, whose
 from iarbench.results.quality import Left
 from iarbench.results.rows import (
     AUROC,
     CLEAN,
+    COMPETITOR,
     METRIC_VERSION,
     METRICS,
     MIRRORED,
@@ -30,6 +31,7 @@ from iarbench.results.rows import (
     THRESHOLDS,
     TOLERANCE,
     TPR,
+    Key,
     Row,
     clean_first,
     mirrored,
@@ -50,9 +52,6 @@ CELL = (
     "target", "detector", "detector_version", "parameters", "score_name", "encoder", "target_weights", "precision"
 )  # fmt: skip
 """What names one named score for one target; rows never mix two of them."""
-
-Key = tuple[str, str, int, str, str, str]
-"""What names a competitor: detector, parameters, version, score name, encoder, precision."""
 
 KEPT = 2**24
 """Scores whose order and groups are kept for the next row, of all samples together."""
@@ -146,7 +145,7 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> It
     groups = ours.groupby(list(CELL), observed=True)
     for keys, frame in counted(groups, "computing results", groups.ngroups, "scores"):
         identity = dict(zip(CELL, keys, strict=True))
-        yield Cell(identity, FrameScores(str(identity["score_name"]), _name(identity), frame, index), task, index)
+        yield Cell(identity, FrameScores(identity, frame, index), task, index)
 
 
 def stored_cells(root: Path, parts: Iterable[str], images: pa.Table, task: ResultTask) -> list[Cell]:
@@ -166,10 +165,6 @@ def _index_of(images: pd.DataFrame | pa.Table, task: ResultTask) -> ImageIndex:
     return index
 
 
-def _name(identity: Values) -> str:
-    return "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
-
-
 class Cell:
     """One named score of one detector for one target, under every attack."""
 
@@ -179,7 +174,7 @@ class Cell:
         self.main = scores.main
         self.tells_siblings = scores.tells_siblings
         self.pools = task.pools(self.target, tells_siblings=self.tells_siblings)
-        self.name = _name(identity)
+        self.name = whose(identity)
         # of many images only what one attack after the other needs, with the clean ones, stays in memory
         several = min(512, KEPT // max(1, len(index)))
         self.known = lru_cache(max(4 if task.mirrored else 2, several // 8))(scores.known)
@@ -189,8 +184,7 @@ class Cell:
     @property
     def key(self) -> Key:
         """Whose score it is, whatever the target."""
-        names = ("detector", "parameters", "detector_version", "score_name", "encoder", "precision")
-        return tuple(self.identity[name] for name in names)  # type: ignore[return-value]
+        return tuple(self.identity[name] for name in COMPETITOR)  # type: ignore[return-value]
 
     def _gather(self, attack: str, role: Role) -> Scores:
         if attack not in self.stored.attacks:

@@ -8,9 +8,9 @@ from typing import TextIO
 
 from iarbench.errors import UserError
 from iarbench.progress import Progress
-from iarbench.results.compute import Cell, Key
+from iarbench.results.compute import Cell
 from iarbench.results.redraws import Redraws
-from iarbench.results.rows import POOLED, TPR
+from iarbench.results.rows import POOLED, TPR, Key
 from iarbench.stats.cuts import cuts_of
 from iarbench.stats.intervals import independent_groups
 from iarbench.stats.paired import resampled_tpr

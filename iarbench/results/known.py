@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,11 @@ class Known:
     seconds: float
     """an image took on average"""
     attack_version: int
+
+
+def whose(identity: Mapping[str, object]) -> str:
+    """What messages call the scores of a detector for a target."""
+    return "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
 
 
 class CellScores(ABC):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iarbench.results.compute import Key
 from iarbench.results.detections import Detection, Detections, Place
+from iarbench.results.rows import Key, clean_first
 from iarbench.stats.mean_ranks import mean_ranks, rank_intervals
 
 NOT_ALL = "has no number for every target under every attack that most detectors have"
@@ -44,10 +44,12 @@ def ranking(found: Detections) -> Ranking:
     one of these, or stands on other images than most, has no rank.
     """
     keys = sorted({key for key, _ in found})
+    attacks: dict[str, set[str]] = {}
     targets: dict[str, set[str]] = {}
-    for _, (task, _, target) in found:
+    for _, (task, attack, target) in found:
+        attacks.setdefault(task, set()).add(attack)
         targets.setdefault(task, set()).add(target)
-    sweeps = sorted({place[:2] for _, place in found}, key=lambda sweep: (sweep[0], sweep[1] != "none", sweep[1]))
+    sweeps = [(task, attack) for task in sorted(attacks) for attack in clean_first(attacks[task])]
     whole = {
         sweep: {key for key in keys if all((key, (*sweep, target)) in found for target in targets[sweep[0]])}
         for sweep in sweeps

@@ -131,6 +131,17 @@ class Row(BaseModel):
     """on a board: the submission that it is part of"""
 
 
+Key = tuple[str, str, int, str, str, str]
+"""What names a competitor, whatever the target: its `COMPETITOR`."""
+
+COMPETITOR = ("detector", "parameters", "detector_version", "score_name", "encoder", "precision")
+
+
+def key_of(row: Row) -> Key:
+    """Whose score a row is about."""
+    return row.detector, row.parameters, row.detector_version, row.score_name, row.encoder, row.precision
+
+
 def clean_first(attacks: Iterable[str]) -> list[str]:
     """The attacks by name, each once, after that which leaves images as they are."""
     return sorted(set(attacks), key=lambda name: (name != CLEAN, name))

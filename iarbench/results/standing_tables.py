@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from iarbench.results.areas import Area
-from iarbench.results.compute import Key
 from iarbench.results.ranks import Ranking, Standing
+from iarbench.results.rows import COMPETITOR, Key
 from iarbench.results.tables import AT_THRESHOLD, DASH
 from iarbench.results.view import encoder_of, label_of
 from iarbench.stats.metrics import Estimate
-
-COMPETITOR = ("detector", "parameters", "detector_version", "score_name", "encoder", "precision")
 
 
 @dataclass(frozen=True, slots=True)

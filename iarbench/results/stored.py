@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from iarbench.errors import UserError
 from iarbench.results.gather import known_of, left_of
 from iarbench.results.image_index import ImageIndex
-from iarbench.results.known import CellScores, Known
+from iarbench.results.known import CellScores, Known, whose
 from iarbench.results.quality import Left
 from iarbench.results.scores import (  # fmt: skip
     IDENTITY,
@@ -51,11 +51,12 @@ class _Parts:
 class StoredScores(CellScores):
     """One score in the files of a run."""
 
-    def __init__(self, name: str, whose: str, parts: _Parts, measured: Measured, index: ImageIndex) -> None:
-        self.main = parts.main == {name}
+    def __init__(self, identity: Mapping[str, Any], parts: _Parts, measured: Measured, index: ImageIndex) -> None:
+        self._name, self._whose = identity["score_name"], whose(identity)
+        self.main = parts.main == {self._name}
         self.tells_siblings = parts.tells_siblings
         self.attacks = tuple(parts.attacks)
-        self._name, self._whose, self._parts, self._measured, self._index = name, whose, parts, measured, index
+        self._parts, self._measured, self._index = parts, measured, index
 
     def known(self, attack: str) -> Known:
         version, _, paths = self._parts.attacks[attack]
@@ -98,8 +99,7 @@ def stored_scores(
         for name in parts_of_it.names
     ]
     for identity, parts_of_it in each:
-        whose = "/".join(str(identity[key]) for key in ("detector", "score_name", "encoder", "target"))
-        yield identity, StoredScores(identity["score_name"], whose, parts_of_it, measured, index)
+        yield identity, StoredScores(identity, parts_of_it, measured, index)
 
 
 def _note(path: Path, found: dict[tuple[Any, ...], _Parts], targets: Sequence[str]) -> None:

@@ -81,10 +81,15 @@ def auroc(members: Scores, nonmembers: Scores) -> Estimate:
     and V says little: N is then at most min(m, n), which is what the bound V <= A(1-A)/min(m, n) of Birnbaum and
     Klose (1957) leaves. A symmetric interval on the logit scale covers as little as 64% there (heavy tails, A = 0.999).
     """
-    _need_both(members, nonmembers)
-    above = placements(members.scores, nonmembers)
+    need_both(members, nonmembers)
+    above, below = placements(members.scores, nonmembers), 1 - placements(nonmembers.scores, members)
+    return area_of(members, nonmembers, above, below)
+
+
+def area_of(members: Scores, nonmembers: Scores, above: FloatArray, below: FloatArray) -> Estimate:
+    """`auroc` where each member's share of non-members below it and each non-member's share of members that are not are
+    known, (m,) and (n,)."""
     value = members.mean(above)
-    below = 1 - placements(nonmembers.scores, members)
     variance = variance_of_mean(above, members) + variance_of_mean(below, nonmembers)
     size = value * (1 - value) / variance if variance > 0 else 0.0
     if min(value, 1 - value) * size < RARE:
@@ -113,7 +118,7 @@ def tpr_at_fpr(
     `about` says. So is the achieved FPR's; from the non-members that set the threshold no interval for their own FPR
     follows: that of an oracle is None.
     """
-    _need_both(members, nonmembers)
+    need_both(members, nonmembers)
     return {
         name: [_operating_point(members, nonmembers, reference, fpr) for fpr in fprs]
         for name, reference in references.items()
@@ -135,6 +140,6 @@ def _operating_point(members: Scores, nonmembers: Scores, reference: Reference, 
     return OperatingPoint(fpr, at, tpr, achieved)
 
 
-def _need_both(members: Scores, nonmembers: Scores) -> None:
+def need_both(members: Scores, nonmembers: Scores) -> None:
     if not len(members) or not len(nonmembers):
         raise ScoreError(f"need members and non-members, got {len(members)} and {len(nonmembers)}")

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from iarbench.stats.intervals import DRAWS, bootstrap, percentiles, variance_of_mean
-from iarbench.stats.metrics import Estimate, auroc, placements
+from iarbench.stats.metrics import Estimate, area_of, need_both, placements
 from iarbench.stats.thresholds import (
     FloatArray,
     IntArray,
@@ -112,6 +112,7 @@ def delong(a: tuple[Scores, Scores], b: tuple[Scores, Scores]) -> Comparison:
     """
     for one, other in zip(a, b, strict=True):
         same_images(one, other)
+    need_both(*a)
     above = [placements(members.scores, nonmembers) for members, nonmembers in (a, b)]
     below = [1 - placements(nonmembers.scores, members) for members, nonmembers in (a, b)]
     value = a[0].mean(above[0]) - b[0].mean(above[1])
@@ -123,7 +124,7 @@ def delong(a: tuple[Scores, Scores], b: tuple[Scores, Scores]) -> Comparison:
     if variance <= 0:  # every image is placed alike by both, or all by the same shift
         return Comparison(Estimate(value, value, value), 1.0 if value == 0 else 0.0)
     correlation = (of_a + of_b - variance) / (2 * math.sqrt(of_a * of_b)) if of_a > 0 and of_b > 0 else 0.0
-    area_a, area_b = auroc(*a), auroc(*b)
+    area_a, area_b = (area_of(*side, x, y) for side, x, y in zip((a, b), above, below, strict=True))
     down = _together(area_a.value - area_a.low, area_b.high - area_b.value, correlation)
     up = _together(area_a.high - area_a.value, area_b.value - area_b.low, correlation)
     return Comparison(

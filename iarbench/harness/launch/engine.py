@@ -10,6 +10,8 @@ from pathlib import Path
 from iarbench.errors import UserError
 
 ENGINES = ("local", "slurm", "ray")
+NEEDS = {"jobs": ENGINES, "slurm": ("slurm",), "address": ("ray",)}
+"""Option -> the engines that it is for."""
 
 ATTEMPTS = 3
 """How often a part is begun before it is set aside."""
