@@ -139,10 +139,10 @@ def tpr_cells(repetitions: int) -> list[dict[str, Any]]:
                             continue
                         redrawn = point.tpr.about == "at-fpr"
                         found.append((point.tpr.low, point.tpr.high) if redrawn else (None, None))
-                        if not redrawn:
+                        if not redrawn and point.tpr.low is not None and point.tpr.high is not None:
                             there = shape.above(point.threshold, mean)
                             given.append(point.tpr.low - EXACT <= there <= point.tpr.high + EXACT)
-                    about = {"shape": name, "fpr": fpr, "true": shape.tpr(fpr, mean), "n": n}
+                    about: dict[str, Any] = {"shape": name, "fpr": fpr, "true": shape.tpr(fpr, mean), "n": n}
                     cells.append(about | (summary(found, about["true"]) if found else {"offered": 0.0}))
                     cells[-1]["at_threshold"] = float(np.mean(given)) if given else None
                     BAR.advance(1)
@@ -161,7 +161,7 @@ def auroc_cells(repetitions: int) -> list[dict[str, Any]]:
                     auroc(shape.members(rng, min(n, MOST_MEMBERS), mean), shape.draw(rng, n))
                     for _ in range(repetitions)
                 ]
-                about = {"shape": name, "true": shape.area(mean), "n": n}
+                about: dict[str, Any] = {"shape": name, "true": shape.area(mean), "n": n}
                 cells.append(about | summary([(e.low, e.high) for e in estimates], about["true"]))
                 BAR.advance(1)
     return cells
@@ -206,6 +206,7 @@ def paired_cells(repetitions: int) -> list[dict[str, Any]]:
     return cells
 
 
+BAR = Progress("", None, stream=None)
 PARTS: dict[str, tuple[Callable[[int], list[dict[str, Any]]], int]] = {
     "tpr": (tpr_cells, len(SHAPES) * len(RATES) * len(TPRS) * len(SIZES)),
     "auroc": (auroc_cells, len(SHAPES) * len(AREAS) * len(SIZES)),
@@ -231,8 +232,6 @@ def main() -> None:
             parts[name] = {"repetitions": args.repetitions, "cells": simulate(args.repetitions)}
         keep("coverage", {"parts": parts})
 
-
-BAR = Progress("", None, stream=None)
 
 if __name__ == "__main__":
     main()

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from common import keep
 
-from iarbench.detector import apply
+from iarbench.detector import Scored, apply
 from iarbench.detectors.quantloss import QuantLoss
 from iarbench.device import Precision
 from iarbench.errors import UserError
@@ -41,7 +41,8 @@ def random_target(name: str, device: str) -> Target:
     """The variant's tokenizer with random weights, as a run would hold it."""
     torch.manual_seed(0)
     variant = get(name)
-    tokenizer = build_tokenizer(variant).eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    tokenizer = build_tokenizer(variant).eval().requires_grad_(False).to(device)
+    tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
     return Target(name, variant.family, "original", tokenizer, "random", variant.image_size)
 
 
@@ -82,10 +83,13 @@ def measure(name: str, settings: Settings, images: int) -> dict[str, object]:
         def encode(evidence: Callable[[], Evidence] = evidence) -> torch.Tensor:
             return evidence().f
 
+        def quantloss(evidence: Callable[[], Evidence] = evidence) -> Scored:
+            return apply(QuantLoss(), evidence())
+
         bare = speed(encode, device, size, images)
         if compiled:
             compile_passes(target, encode)
-        ours = speed(lambda evidence=evidence: apply(QuantLoss(), evidence()), device, size, images)
+        ours = speed(quantloss, device, size, images)
         found[way] = {
             "quantloss_images_per_second": round(ours, 2),
             "bare_encoder_images_per_second": round(bare, 2),

@@ -38,7 +38,8 @@ primary: tpr_at_fpr
 
 def encoder_speed() -> float:
     """Images a second of ``tokenizer.encode`` on images that are in memory already."""
-    tokenizer = load_target("llamagen-mini", "inverse").tokenizer.to(memory_format=torch.channels_last)
+    tokenizer = load_target("llamagen-mini", "inverse").tokenizer
+    tokenizer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
     images = torch.rand(BATCH, 64, 64, 3).permute(0, 3, 1, 2)  # channels last in memory, as the pipeline has them
     with torch.inference_mode():
         tokenizer.encode(images)

@@ -135,11 +135,11 @@ def make(folder: Path, images: int) -> dict[str, Any]:
     for job in plan.jobs:
         count = len(job.chunk)
         for cell in job.cells:
-            scores = rng.normal(1.5 * (job.chunk.source == "toy-a"), 1.0, count)
-            write_part(folder / "run", cell.part, {cell.detector.kind.name: scores}, np.full(count, 0.01), "cpu")
+            scores = rng.normal(1.5 * (job.chunk.source == "toy-a"), 1.0, count).tolist()
+            write_part(folder / "run", cell.part, {cell.detector.kind.name: scores}, [0.01] * count, "cpu")
     for one in measures(plan):
-        values = rng.normal(30, 3, len(one.part.chunk))
-        write_part(folder / "run", one.part, {"psnr": values, "ssim": values}, np.zeros(len(values)), "cpu")
+        values = rng.normal(30, 3, len(one.part.chunk)).tolist()
+        write_part(folder / "run", one.part, {"psnr": values, "ssim": values}, [0.0] * len(values), "cpu")
     files = list(folder.rglob("*.parquet"))
     return {"parts": len(plan.parts), "disk_mib": round(sum(path.stat().st_size for path in files) / 2**20)}
 
@@ -161,7 +161,8 @@ def write_set(folder: Path, images: int) -> None:
             source, split = ("toy-a", "test") if place < third else ("noise", "test" if place % 2 else "calibration")
             data = file.getvalue() + place.to_bytes(8, "big")  # what follows a PNG's end is no part of the picture
             image_id = f"{source}/{split}/{place:08}"
-            known = {"image": {"bytes": data, "path": f"{image_id}.png"}, "image_id": image_id, "group": image_id}
+            known: dict[str, Any] = {"image": {"bytes": data, "path": f"{image_id}.png"}}
+            known |= {"image_id": image_id, "group": image_id}
             known |= {"sha256": hashlib.sha256(data).hexdigest(), "source": source, "split": split, "condition": ""}
             known |= {"width": 16, "height": 16, "format": "PNG"}
             for name, values in rows.items():

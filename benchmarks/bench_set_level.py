@@ -39,16 +39,19 @@ def cell(case: str, n: int, share: float, repetitions: int) -> dict[str, Any]:
     members = round(n * share)
     found = [one(rng, case, n, members) for _ in range(repetitions)]
     true, tolerance = members / n, 1e-12
-    held = [v.share.low - tolerance <= true <= v.share.high + tolerance for v in found]
+    shares = [v.share for v in found if v.share is not None]
+    if len(shares) != len(found):
+        raise AssertionError("a set of this size has a share")
+    held = [s.low - tolerance <= true <= s.high + tolerance for s in shares]
     return {
         "case": case,
         "images": n,
         "members": members,
         "coverage": float(np.mean(held)),
-        "below_low_end": float(np.mean([true < v.share.low - tolerance for v in found])),
-        "above_high_end": float(np.mean([true > v.share.high + tolerance for v in found])),
-        "mean_estimate": float(np.mean([v.share.value for v in found if v.share.value is not None])),
-        "mean_width": float(np.mean([v.share.high - v.share.low for v in found])),
+        "below_low_end": float(np.mean([true < s.low - tolerance for s in shares])),
+        "above_high_end": float(np.mean([true > s.high + tolerance for s in shares])),
+        "mean_estimate": float(np.mean([s.value for s in shares if s.value is not None])),
+        "mean_width": float(np.mean([s.high - s.low for s in shares])),
         "e_value_over_20_at_the_end": float(np.mean([v.log10_e >= np.log10(20) for v in found])),
         "e_value_over_20_at_any_time": float(np.mean([v.p_anytime <= 0.05 for v in found])),
         "median_log10_e": float(np.median([v.log10_e for v in found])),

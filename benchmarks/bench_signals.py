@@ -28,6 +28,7 @@ from iarbench.harness.execute import decide, execute, to_images
 from iarbench.harness.load import prepare, slabs
 from iarbench.harness.plan import Settings, make_plan
 from iarbench.images.image_set import ImageSet
+from iarbench.images.preparation import Preparation
 from iarbench.models.loading import load_target
 from iarbench.task import Task
 
@@ -39,7 +40,7 @@ def straightforward(images: ImageSet) -> float:
     """Images a second of the evaluation that shares nothing it need not."""
     ids = tuple(images.index()["image_id"])
     target = load_target(TARGET, "inverse")
-    batches = slabs(ids, "none", target.image_size, "exact")
+    batches = slabs(ids, "none", target.image_size, Preparation())
     pixels = [to_images(prepare(images, slab), "cpu").contiguous() for slab in batches]
     tokenizer = target.tokenizer
     encode, decode = tokenizer.encode, tokenizer.decode

@@ -6,10 +6,10 @@ import inspect
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
-def forget(transformer: nn.Module) -> None:
+def forget(transformer: Any) -> None:
     """Replace the ``step`` of any family's transformer, which extends a key-value cache, by one that keeps none.
 
     It collects what each step was given, goes through all of it from slot 0 on, and returns the logits (B, n, ...) of
@@ -33,10 +33,10 @@ def forget(transformer: nn.Module) -> None:
             everything["mask"] = level[:, None] >= level[None, :]
         return step(**everything)[:, given["start"] :]
 
-    transformer.step = whole  # type: ignore[assignment]
+    transformer.step = whole
 
 
-def _slots(transformer: nn.Module, given: dict[str, Any]) -> int:
+def _slots(transformer: Any, given: dict[str, Any]) -> int:
     """How many slots there are after a step of a scale-wise family, whose first slot takes no input."""
     new = next(iter(given.values())).shape[1]
     return int(given["start"]) + (new if given["start"] else new + 1)

@@ -12,7 +12,7 @@ from iarbench.evidence import Target
 MANY = 1000
 
 
-def compile_passes(target: Target, warm_up: Callable[[], None]) -> None:
+def compile_passes(target: Target, warm_up: Callable[[], object]) -> None:
     """Let torch compile the encoder and decoder of ``target``, in place, for the one batch size of ``warm_up``.
 
     ``warm_up`` makes both passes once, which is when they are compiled. Another batch size would compile them anew.
