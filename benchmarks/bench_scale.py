@@ -60,7 +60,10 @@ def main() -> None:
         return
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"benchmark": "scale"}
     if args.only in (None, "curve"):
-        found["curve"] = [curve(rows) for rows in args.rows]
+        for rows in args.rows:  # each kept as soon as it is known: the largest takes long
+            others = [one for one in found.get("curve", []) if one["rows"] != rows]
+            found["curve"] = sorted([*others, curve(rows)], key=lambda one: one["rows"])
+            RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     if args.only in (None, "processes"):
         found["processes"] = processes()
     if args.only in (None, "overhead"):

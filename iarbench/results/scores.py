@@ -194,7 +194,7 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 def _read_table(path: Path) -> pa.Table:
     with opened(path) as file:
-        return file.read()
+        return file.read(use_threads=False)
 
 
 def _lacking(schema: pa.Schema, columns: tuple[str, ...]) -> list[str]:

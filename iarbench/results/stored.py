@@ -123,7 +123,7 @@ def _names(file: pq.ParquetFile) -> list[str]:
         told = file.metadata.row_group(0).column(file.schema_arrow.names.index("score_name")).statistics
         if told is not None and told.has_min_max and told.min == told.max:
             return [str(told.min)]
-    return list(pc.unique(file.read(["score_name"]).column(0)).to_pylist())
+    return list(pc.unique(file.read(["score_name"], use_threads=False).column(0)).to_pylist())
 
 
 def _named(path: Path, names: Sequence[str], more: Sequence[str] = ()) -> Iterator[tuple[str, pa.Table]]:
@@ -131,7 +131,7 @@ def _named(path: Path, names: Sequence[str], more: Sequence[str] = ()) -> Iterat
     columns = ["image_id", "sha256", "score", *more]
     with opened(path) as file:
         alone = len(names) == 1 and _names(file) == list(names)
-        table = file.read(columns if alone else [*columns, "score_name"])
+        table = file.read(columns if alone else [*columns, "score_name"], use_threads=False)
     for name in names:
         rows = table if alone else table.filter(pc.equal(table.column("score_name"), name))
         yield name, rows
