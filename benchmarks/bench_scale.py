@@ -58,7 +58,7 @@ def main() -> None:
     if args.stage:
         stage(args.stage, args.folder, args.images)
         return
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"benchmark": "scale"}
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"benchmark": "scale"}
     if args.only in (None, "curve"):
         for rows in args.rows:  # each kept as soon as it is known: the largest takes long
             others = [one for one in found.get("curve", []) if one["rows"] != rows]

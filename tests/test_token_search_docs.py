@@ -1,0 +1,48 @@
+"""The tables of docs/token_search.md are what its benchmarks have stored."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from doc_pages import ROOT
+
+PAGE = ROOT / "docs" / "token_search.md"
+
+
+def stored(name: str) -> dict[str, dict[str, Any]]:
+    """The parts of a benchmark's results that are measurements."""
+    found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+    return {key: value for key, value in found.items() if isinstance(value, dict)}
+
+
+def table(name: str) -> dict[str, list[float]]:
+    """First cell of each line of a marked table -> the numbers of its other cells."""
+    lines = PAGE.read_text().split(f"<!-- {name}:begin -->\n")[1].split(f"<!-- {name}:end -->")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {first: [float(n) for cell in rest for n in re.findall(r"[\d.]+", cell)] for first, *rest in cells}
+
+
+def test_what_an_encoder_reads_is_the_stored_measurement() -> None:
+    sides = ("mirror", "photos")
+    expected = {
+        name: [
+            one["error"],
+            one["quantisation"],
+            *(round(100 * share, 1) for share in one["tokens"].values()),
+            *(one["auroc"][side]["quantloss"] for side in sides),
+            *(one["auroc"][side]["descent"] for side in sides if "descent" in one["auroc"][side]),
+        ]
+        for name, one in stored("inverse").items()
+    }
+    assert table("inverse") == expected
+
+
+def test_the_bits_that_are_found_are_the_stored_measurement() -> None:
+    expected = [
+        [one["error"], one["greedy_left"], one["searched_left"]]
+        + [round(100 * one[f"{way}_bits"], 1) for way in ("greedy", "searched")]
+        for one in stored("infinity_bits").values()
+    ]
+    assert list(table("bits").values()) == expected
