@@ -27,7 +27,8 @@ def add_parser(subparsers: options.Subparsers) -> None:
     parser.add_argument("--local", action="store_true", help=help)
     help = "where the code of your detectors is, with its commit; without it their files are copied"
     parser.add_argument("--source", metavar="URL@COMMIT", help=help)
-    parser.add_argument("--replace", metavar="ID", help="a submission that this one takes the place of")
+    help = "a submission that this one takes the place of; may be given again"
+    parser.add_argument("--replace", metavar="ID", action="append", default=[], help=help)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -36,6 +37,6 @@ def execute(args: argparse.Namespace) -> int:
 
     board = options.board(args)
     found = submit(args.run, board, local=args.local, repository=args.source, replace=args.replace)
-    print(f"{found.id}: {found.rows} rows in {board.rows_file(found.task.name)}")
+    print(f"{found.id}: {found.rows} rows in {board.rows_file(found.task.name)}{found.told_elsewhere()}")
     options.say(f"check it: iarbench verify {found.id} --board {board.root}")
     return 0

@@ -54,7 +54,7 @@ def _list(board: Board) -> int:
     names = board.names()
     for name in names:
         submission = board.read(name)
-        print(f"{name}  {submission.rows} rows  {submission.commands[-1]}")
+        print(f"{name}  {submission.rows} rows{submission.told_elsewhere()}  {submission.commands[-1]}")
     if not names:
         raise UserError(f"{board.root} has no submissions to verify; give --board, or work in a checkout of iarbench")
     return 0
@@ -80,13 +80,14 @@ def _submission(board: Board, what: str, args: argparse.Namespace) -> int:
 
 
 def _rerun(board: Board, submission: Submission, row: Any, args: argparse.Namespace) -> int:
+    import sys
     import tempfile
 
     from iarbench.submit.rerun import record, rerun
 
     rows = board.rows_of(submission) if row is None else [row]
     with tempfile.TemporaryDirectory(prefix="iarbench-rerun-") as folder:
-        found = list(rerun(board, submission, args.out or Path(folder) / "run", rows))
+        found = list(rerun(board, submission, args.out or Path(folder) / "run", rows, sys.stderr))
     if not found and args.record:
         record(board, submission, len(rows))
     return _report(submission.id, found, f"{len(rows)} rows come out again from the images")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ FORMAT = 1
 """Raised when the same pictures would become another set."""
 
 
-def own_task(task: Task, own: OwnImages, cache: Path, progress: TextIO | None = sys.stderr) -> tuple[Task, list[str]]:
+def own_task(task: Task, own: OwnImages, cache: Path, progress: TextIO | None = None) -> tuple[Task, list[str]]:
     """The task about exactly these images, and a line for everything that was left out.
 
     `task`: narrowed to the one target that made the members. The image set lies below `cache` under a name that

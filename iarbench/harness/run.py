@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -109,7 +108,7 @@ def run(
     plan: Plan,
     root: Path,
     settings: Settings,
-    progress: TextIO | None = sys.stderr,
+    progress: TextIO | None = None,
     command: str | None = None,
     reuse: Sequence[Path] = (),
     launch: Launch | None = None,

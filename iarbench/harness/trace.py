@@ -7,7 +7,6 @@ images say together each is a set of its own, since a folder may hold one genera
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +147,7 @@ def make_tracer(
     alpha: float,
     cache: Path,
     settings: Settings,
-    progress: TextIO | None = sys.stderr,
+    progress: TextIO | None = None,
     *,
     members: bool = False,
 ) -> Tracer:

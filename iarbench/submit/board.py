@@ -40,6 +40,45 @@ class Source(BaseModel):
     files: dict[str, str] = {}
     """file below sources/<id>/ -> SHA-256"""
 
+    def where(self, submission: str) -> str:
+        """As rows of this submission name it."""
+        return self.repository or f"sources/{submission}/{self.entry}"
+
+    @property
+    def content(self) -> str:
+        """The same for the same code, whatever submission holds it."""
+        return self.repository or json.dumps([self.entry, sorted(self.files.items())])
+
+
+class Cell(BaseModel):
+    """What a detector says of a target under an attack, in whatever rows that is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    detector: str
+    parameters: str
+    encoder: str
+    target: str | None
+    """None where rows are about all targets"""
+    attack: str
+
+    @classmethod
+    def of(cls, row: Any) -> Cell:
+        """The cell of a row."""
+        return cls.model_validate({name: getattr(row, name, None) for name in cls.model_fields})
+
+
+class Elsewhere(BaseModel):
+    """Rows that a run has as well, and another submission had before: they stand there alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    submission: str
+    rows: int
+    """how many"""
+    cells: tuple[Cell, ...]
+    """that they are of"""
+
 
 class Submission(BaseModel):
     """submissions/<id>.json."""
@@ -71,6 +110,8 @@ class Submission(BaseModel):
     """how many of its rows the board keeps"""
     rows_sha256: str
     """of these rows as they stand there"""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """rows that its scores give as well, counted on other submissions (`iarbench.submit.elsewhere`)"""
     sha256: str = ""
     """of all other fields"""
 
@@ -80,8 +121,16 @@ class Submission(BaseModel):
 
     def digest(self) -> str:
         """SHA-256 of all fields but `sha256`."""
-        told = self.model_dump(mode="json", exclude={"sha256"})
+        told = {name: value for name, value in self.told().items() if name != "sha256"}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def told(self) -> dict[str, Any]:
+        """Its fields as JSON has them; `elsewhere` only where there is something: records of before it have none."""
+        return self.model_dump(mode="json", exclude=None if self.elsewhere else {"elsewhere"})
+
+    def told_elsewhere(self) -> str:
+        """Where how many more rows are, for readers; "" when there are none."""
+        return "".join(f", {one.rows} more in {one.submission}" for one in self.elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +179,7 @@ class Board:
         return found
 
     def write(self, submission: Submission) -> None:
-        text = json.dumps(submission.model_dump(mode="json"), indent=1, ensure_ascii=False)
+        text = json.dumps(submission.told(), indent=1, ensure_ascii=False)
         write_text(self.submission_file(submission.id), text + "\n")
 
     def rows(self, task: str, kind: str) -> list[Any]:

@@ -55,7 +55,8 @@ def check_run(root: Path, local: bool = False) -> Checked:
     check_task(manifest.task)
     task, parts = Task.restore(manifest.task), seal.parts_of(root)
     index, scores = load_index(root), load_scores(root, parts)
-    _check_complete(root, scores, task)
+    if lacking := incomplete(scores, task):
+        raise UserError(f"{root}: {lacking}, and a board takes whole runs; repeat the run without what it lacks")
     rows = read_rows(root / "results.jsonl", KINDS[task.spec.kind].row())
     return Checked(manifest, task, index, scores, rows, _codes(root, parts))
 
@@ -108,17 +109,15 @@ def _check_images(root: Path, manifest: Manifest, local: bool) -> None:
         )
 
 
-def _check_complete(root: Path, scores: pd.DataFrame, task: Task) -> None:
-    """Every detector must have every target under every attack of the run."""
+def incomplete(scores: pd.DataFrame, task: Task) -> str | None:
+    """A target and an attack of the task that a detector has no scores for, if there is one."""
     attacks = {parse(text).name for text in task.attacks_for(task.spec.attacks)}
     wanted = set(product(task.spec.targets, attacks))
     for names, part in scores.groupby(["detector", "parameters", "encoder"]):
         cells = set(zip(part["target"], part["attack"], strict=True))
         if lacking := sorted(wanted - cells):
-            raise UserError(
-                f"{root}: {' '.join(map(str, filter(None, names)))} has no scores for {lacking[0][0]} under "
-                f"{lacking[0][1]}, and a board takes whole runs; repeat the run without what it lacks"
-            )
+            return f"{' '.join(map(str, filter(None, names)))} has no scores for {lacking[0][0]} under {lacking[0][1]}"
+    return None
 
 
 def _codes(root: Path, parts: Iterable[str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from iarbench.harness.manifest import hardware
 from iarbench.harness.plan import Settings
 from iarbench.harness.run import prepare, run
 from iarbench.results.compute import TOLERANCE
+from iarbench.results.rows import CLEAN
 from iarbench.submit.board import Board, Submission, about
 from iarbench.task import Task
 
@@ -26,7 +26,7 @@ RECORD = "reruns.jsonl"
 
 
 def rerun(
-    board: Board, submission: Submission, out: Path, rows: Sequence[Any], progress: TextIO | None = sys.stderr
+    board: Board, submission: Submission, out: Path, rows: Sequence[Any], progress: TextIO | None = None
 ) -> Iterator[str]:
     """Run again what `rows` of a submission need, into `out`, and say which of them come out otherwise.
 
@@ -38,7 +38,7 @@ def rerun(
     task = Task.restore(submission.task)
     spec = task.spec
     detectors = {row.detector for row in rows}
-    attacks = {row.attack for row in rows}
+    attacks = {row.attack for row in rows} | {CLEAN for row in rows if row.threshold_kind == "transfer"}
     narrowed = task.narrowed(
         targets=[name for name in spec.targets if spec.kind == "attribution" or name in {row.target for row in rows}],
         attacks=[text for text in spec.attacks if parse(text).name in attacks] or ["none"],

@@ -14,32 +14,41 @@ from iarbench.results.kinds import KINDS
 from iarbench.results.scores import MEASURES
 from iarbench.submit.board import Board, Source, Submission, about, rows_digest
 from iarbench.submit.check_run import Checked, check_run
+from iarbench.submit.elsewhere import counting_on, divide
 from iarbench.submit.keep import kept
 from iarbench.submit.score_file import read_index, read_scores, write_index, write_scores
 
 
 def submit(
-    root: Path, board: Board, *, local: bool = False, repository: str | None = None, replace: str | None = None
+    root: Path, board: Board, *, local: bool = False, repository: str | None = None, replace: Sequence[str] = ()
 ) -> Submission:
-    """Put a run's rows, scores and code on a board; nothing is written unless all of it is sound.
+    """Put a run's rows, scores and code on a board; nothing is written unless all of it is sound. Rows that are there
+    already, with equal numbers, stay where they are (`iarbench.submit.elsewhere`).
 
     Args:
         repository: "https://...@commit" that holds the code of detectors that did not come with iarbench; without it
             their files are copied.
-        replace: a submission that this one takes the place of.
+        replace: submissions that this one takes the place of.
 
     Raises:
-        UserError: what `check_run` says, or rows of the same detector are there.
+        UserError: what `check_run` says, rows are there with other numbers, nothing is new, or another submission
+            counts on one that is to be replaced.
     """
     checked = check_run(root, local)
     name = f"{checked.task.spec.name}-{checked.manifest.sha256[:8]}"
-    if name in board.names() and replace != name:
+    if name in board.names() and name not in replace:
         raise UserError(f"{root} is on {board.root} already, as {name}")
+    for old in replace:
+        board.read(old)
+    for other, old in counting_on(board, replace).items():
+        raise UserError(
+            f"{other} counts on rows of {old}; replace both, --replace {old} --replace {other}, and submit the run of "
+            f"{other} again after this one"
+        )
     sources = _sources(checked, repository)
     staged = board.root / f".{name}.tmp"
     try:
-        submission, rows = _stage(checked, name, staged, sources)
-        _check_new(board, submission, rows, replace)
+        submission, rows = _stage(checked, name, staged, sources, board, replace)
         _publish(staged, board, submission, rows, replace)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -59,16 +68,20 @@ def remove(board: Board, name: str) -> None:
         board.images_file(submission.images).unlink(missing_ok=True)
 
 
-def _stage(checked: Checked, name: str, staged: Path, sources: dict[str, Source]) -> tuple[Submission, list[Any]]:
-    """Everything of the submission in a folder of its own, and its rows, computed from what is stored there."""
+def _stage(
+    checked: Checked, name: str, staged: Path, sources: dict[str, Source], board: Board, replace: Sequence[str]
+) -> tuple[Submission, list[Any]]:
+    """Everything of the submission in a folder of its own, and its new rows, computed from what is stored there."""
     draft, task, kind = Board(staged), checked.task, KINDS[checked.task.spec.kind]
     index_file, scores_file = staged / "index.parquet", draft.scores_file(name)
     write_index(checked.index, index_file)
     index = read_index(index_file)
     write_scores(checked.scores, index, scores_file)
-    rows = kind.compute(read_scores(scores_file, index), index, task)
+    scores = read_scores(scores_file, index)
+    rows = kind.compute(scores, index, task)
     _check_same(rows, checked.rows)
-    keep = kept(rows, task, lambda row: _where(sources.get(row.detector), name), name)
+    where = {detector: source.where(name) for detector, source in sources.items()}
+    keep = kept(rows, task, lambda row: where.get(row.detector), name)
     for source in sources.values():
         _copy(source, checked, draft.sources(name))
     manifest = checked.manifest
@@ -79,14 +92,16 @@ def _stage(checked: Checked, name: str, staged: Path, sources: dict[str, Source]
         images_fingerprint=manifest.images.fingerprint, limit=manifest.images.limit, precision=manifest.precision,
         weights=manifest.weights, notes=manifest.notes, sources=tuple(sources.values()),
         images=sha256_file(index_file), scores=sha256_file(scores_file), rows=len(keep), rows_sha256=rows_digest(keep),
-    ).sealed()  # fmt: skip
-    return submission, keep
+    )  # fmt: skip
+    new, elsewhere = divide(board, submission, keep, scores, replace)
+    update = {"rows": len(new), "rows_sha256": rows_digest(new), "elsewhere": elsewhere}
+    return submission.model_copy(update=update).sealed(), new
 
 
-def _publish(staged: Path, board: Board, submission: Submission, rows: list[Any], replace: str | None) -> None:
+def _publish(staged: Path, board: Board, submission: Submission, rows: list[Any], replace: Sequence[str]) -> None:
     """The submission's record comes last: without it, files and rows are nobody's and are written again."""
-    if replace is not None:
-        remove(board, replace)
+    for old in replace:
+        remove(board, old)
     record, name = submission.task, submission.id
     copy_atomically(staged / "index.parquet", board.images_file(submission.images))
     copy_atomically(Board(staged).scores_file(name), board.scores_file(name))
@@ -115,23 +130,6 @@ def _check_same(rows: Sequence[Any], stored: Sequence[Any]) -> None:
             )
 
 
-def _check_new(board: Board, submission: Submission, rows: Sequence[Any], replace: str | None) -> None:
-    record = submission.task
-    old = [row for row in board.rows(record.name, record.effective.kind) if row.submission != replace]
-    there = {_identity(row): row.submission for row in old}
-    for row in rows:
-        if (other := there.get(_identity(row))) is not None:
-            raise UserError(
-                f"{about(row)} is on {board.root} already, in {other}; to put this one in its place, give "
-                f"--replace {other}"
-            )
-
-
-def _identity(row: Any) -> tuple[object, ...]:
-    names = ("task_version", "metric_version", "detector_version", "precision", "images_fingerprint", "attacked")
-    return (about(row), row.source, *(getattr(row, name, None) for name in names))
-
-
 def _sources(checked: Checked, repository: str | None) -> dict[str, Source]:
     """Detector -> where its code is from, of those that did not come with iarbench."""
     found: dict[str, Source] = {}
@@ -158,9 +156,3 @@ def _copy(source: Source, checked: Checked, folder: Path) -> None:
     assert choice.code is not None
     for name in source.files:
         copy_atomically(choice.code.folder / name, folder / name)
-
-
-def _where(source: Source | None, name: str) -> str | None:
-    if source is None:
-        return None
-    return source.repository or f"sources/{name}/{source.entry}"

@@ -15,8 +15,9 @@ from iarbench.results import seal
 from iarbench.results.kinds import KINDS
 from iarbench.results.rows import read_rows
 from iarbench.results.scores import load_compact_index
-from iarbench.submit.board import Board, Submission, about, rows_digest
-from iarbench.submit.check_run import check_task, finished
+from iarbench.submit.board import Board, Cell, Submission, about, rows_digest
+from iarbench.submit.check_run import check_task, finished, incomplete
+from iarbench.submit.elsewhere import differences
 from iarbench.submit.keep import kept
 from iarbench.submit.score_file import read_index, read_scores
 from iarbench.task import Task
@@ -26,7 +27,8 @@ def verify_submission(board: Board, name: str) -> Iterator[str]:
     """What differs, a line each; none when its rows are what its stored scores give.
 
     Files are held against the digests in the submission's record, the record against its own, every row against the
-    same row computed anew, the images against the image set where that is at hand.
+    same row computed anew (those that it counts on in another submission too), the images against the image set where
+    that is at hand.
     """
     try:
         submission = board.read(name)
@@ -47,7 +49,7 @@ def verify_submission(board: Board, name: str) -> Iterator[str]:
         index = read_index(index_file)
         scores = read_scores(scores_file, index)
         stored = board.rows_of(submission)
-        yield from _rows(submission, scores, index, stored, board.rows_file(submission.task.name))
+        yield from _rows(board, submission, scores, index, stored)
         yield from _images(submission.image_set, index)
     except (UserError, OSError, ValueError) as error:
         yield str(error)
@@ -85,16 +87,23 @@ def _code(board: Board, submission: Submission) -> list[tuple[Path, str]]:
 
 
 def _rows(
-    submission: Submission, scores: pd.DataFrame, index: pd.DataFrame, stored: Sequence[Any], path: Path
+    board: Board, submission: Submission, scores: pd.DataFrame, index: pd.DataFrame, stored: Sequence[Any]
 ) -> Iterator[str]:
-    task = Task.restore(submission.task)
+    """Its rows, and those that are in another submission, against the same computed anew."""
+    path, task = board.rows_file(submission.task.name), Task.restore(submission.task)
+    if lacking := incomplete(scores, task):
+        yield f"{board.scores_file(submission.id)}: {lacking}"
     where = {row.detector: row.source for row in stored}
     rows = KINDS[task.spec.kind].compute(scores, index, task)
     rows = kept(rows, task, lambda row: where.get(row.detector), submission.id)
-    found = list(_compare(rows, stored, str(path)))
+    own, cells = {about(row) for row in stored}, {cell for one in submission.elsewhere for cell in one.cells}
+    away = [row for row in rows if about(row) not in own and Cell.of(row) in cells]
+    names = {about(row) for row in away}
+    found = list(_compare([row for row in rows if about(row) not in names], stored, str(path)))
     yield from found
     if not found and rows_digest(stored) != submission.rows_sha256:
         yield f"{path}: the rows of {submission.id} are not those that were submitted"
+    yield from differences(board, submission, away, scores)
 
 
 def _compare(rows: Sequence[Any], stored: Sequence[Any], where: str) -> Iterator[str]:
