@@ -9,6 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from marked_part import MarkedPart
+
 from iarbench.results.attribution.rows import AttributionRow
 from iarbench.results.attribution.tables import markdown
 from iarbench.results.rows import read_rows
@@ -16,7 +18,7 @@ from iarbench.results.rows import read_rows
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "leaderboard" / "rows" / "attribution-mini.jsonl"
 PAGE = ROOT / "docs" / "attribution.md"
-BEGIN, END = "<!-- table:begin -->\n", "\n<!-- table:end -->"
+PART = MarkedPart(PAGE, "table")
 
 
 def table() -> str:
@@ -27,9 +29,7 @@ def table() -> str:
 def main(run: Path) -> None:
     """Copy the picture of the submitted run, and write the table of the stored rows into the page."""
     shutil.copyfile(run / "results.png", PAGE.with_suffix(".png"))
-    text = PAGE.read_text()
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    PAGE.write_text(before + BEGIN + table() + END + after)
+    PART.write(table())
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from marked_part import MarkedPart
+
 from iarbench.text_table import markdown_table
 
 ROOT = Path(__file__).parents[1]
-PAGE, STORED = ROOT / "docs" / "statistics.md", ROOT / "benchmarks" / "results" / "coverage.json"
-BEGIN, END = "<!-- coverage:begin -->\n", "<!-- coverage:end -->"
+STORED = ROOT / "benchmarks" / "results" / "coverage.json"
+PART = MarkedPart(ROOT / "docs" / "statistics.md", "coverage")
 NAMES = {"tpr": "TPR at an FPR", "auroc": "AUROC", "fpr": "achieved FPR", "paired": "difference of two detectors"}
 NAMES |= {"ranks": "mean rank of four, TPR at an FPR", "areas": "area under a strength curve, TPR at an FPR"}
 
@@ -50,9 +52,7 @@ def _range(values: list[float]) -> str:
 
 def main() -> None:
     """Put the table between its marks."""
-    text = PAGE.read_text()
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}{table()}\n{END}{after}")
+    PART.write(table())
 
 
 if __name__ == "__main__":

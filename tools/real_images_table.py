@@ -14,14 +14,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from marked_part import MarkedPart
+
 from iarbench.files import write_text
 from iarbench.results.rows import AUROC, POOLED, Row, read_rows
 
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "benchmarks/results/real_images.json"
-PAGE = ROOT / "docs/results.md"
 SETS = {"imagenet-train": "ILSVRC train", "coco": "COCO", "flickr": "Flickr", POOLED: "pooled"}
-BEGIN, END = "<!-- real:begin -->", "<!-- real:end -->"
+PART = MarkedPart(ROOT / "docs/results.md", "real")
 
 
 def numbers(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -57,9 +58,7 @@ def table(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
 def main(run: str) -> None:
     lines = numbers(read_rows(Path(run) / "results.jsonl"))
     write_text(STORED, json.dumps({"task": "real-images", "version": 1, "rows": lines}, indent=1) + "\n")
-    page = PAGE.read_text(encoding="utf-8")
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    write_text(PAGE, f"{before}{BEGIN}\n" + "\n".join(table(lines)) + f"\n{END}{after}")
+    PART.write("\n".join(table(lines)))
     print("\n".join(table(lines)))
 
 

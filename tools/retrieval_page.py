@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from marked_part import MarkedPart
+
 from iarbench.files import write_text
 from iarbench.retrieval.source import KINDS
 
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "benchmarks/results/retrieval.jsonl"
-PAGE = ROOT / "docs/baselines.md"
-BEGIN, END = "<!-- retrieval:begin -->", "<!-- retrieval:end -->"
+PART = MarkedPart(ROOT / "docs/baselines.md", "retrieval")
 SIZES = (1, 5, 10)
 ENCODERS = {False: "as pre-trained", True: "adapted"}
 SHOWN = (("levels", False), ("levels", True), ("binary", False), ("planes", False))
@@ -113,9 +114,7 @@ def main(files: list[str]) -> None:
         write_text(STORED, "".join(Path(file).read_text(encoding="utf-8") for file in files))
     found = [json.loads(line) for line in STORED.read_text(encoding="utf-8").splitlines()]
     assert {one["fingerprint"] for one in found} == set(KINDS)
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    write_text(PAGE, f"{before}{BEGIN}\n" + "\n".join(page(found)) + f"\n{END}{after}")
+    PART.write("\n".join(page(found)))
 
 
 if __name__ == "__main__":

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from tools import retrieval_page
 
-ROOT = Path(__file__).parents[2]
-
 
 def test_the_page_shows_the_stored_numbers() -> None:
-    text = (ROOT / "docs/baselines.md").read_text(encoding="utf-8")
-    shown = text.split(retrieval_page.BEGIN)[1].split(retrieval_page.END)[0].strip()
+    shown = retrieval_page.PART.read()
     found = [json.loads(line) for line in retrieval_page.STORED.read_text(encoding="utf-8").splitlines()]
     assert shown == "\n".join(retrieval_page.page(found))
     assert len(shown.splitlines()) > 30
