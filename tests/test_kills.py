@@ -19,7 +19,7 @@ from iarbench.images.image_set import ImageSet
 
 PICTURES = Path(__file__).parent / "bugs" / "training_labels" / "text.parquet"
 KILLS = 5
-"""Of each of the six commands."""
+"""Of each of the commands."""
 
 
 def images(out: Path) -> list:
@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "generate": ("generate --generator taming-mini --count 6 --shard 2 --batch-size 2 --out OUT", images),
     "attack": ("attack --images IMAGES --attack noise0.05 --out OUT", images),
     "import": ("images import PICTURES --size 32 --out OUT", images),
+    "launched import": ("images import PICTURES --size 32 --shard 7 --launch local --jobs 2 --out OUT", images),
     "train": (
         "train tokenizer --like var-mini --name m --images LABELLED --steps 3 --adversarial-steps 1 --batch-size 4 "
         "--out OUT",
@@ -54,7 +55,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Path], object]]] = {
         weights,
     ),
 }
-SETS = {"generate", "attack", "import"}
+SETS = {"generate", "attack", "import", "launched import"}
 """Commands that make an image set."""
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from iarbench.errors import UserError
 from iarbench.images.hub_sources import import_hub, is_local
 from iarbench.images.importing import FoundImage, ImportReport
+from iarbench.images.places import Places
 
 HUB = "sayakpaul/coco-30-val-2014"
 FOLDERS = ("val2017", "train2017", "val2014", "train2014")
@@ -26,7 +28,7 @@ def import_coco(
     caption_seed: int | None = None,
     hub_split: str | None = None,
     revision: str | None = None,
-) -> Iterator[FoundImage]:
+) -> Iterable[FoundImage]:
     """MS-COCO with captions and licences: coco:val2017 beside its annotations/, or 30,000 images of 2014 from the Hub.
 
     A folder: the images of one split (val2017, train2017, val2014, train2014) or the folder that holds just one of
@@ -50,7 +52,7 @@ def import_coco(
             path or HUB, report, hub_split=hub_split or "train", revision=revision, label_column="caption"
         )
     folder = _images_folder(Path(path))
-    return _from_folder(folder, _captions_file(folder), caption_seed or 0, report)
+    return _Folder(folder, _captions_file(folder), caption_seed or 0, report)
 
 
 def choose_caption(captions: dict[int, str], coco_id: int, seed: int) -> str:
@@ -95,29 +97,50 @@ def _captions_file(folder: Path) -> Path:
     )
 
 
-def _from_folder(folder: Path, annotations: Path, seed: int, report: ImportReport) -> Iterator[FoundImage]:
-    images, captions, licences = _read(annotations)
-    there = {file.name: file for file in folder.iterdir()}
-    listed = {image["file_name"] for image in images}
-    for name in sorted(set(there) - listed):
-        report.skip(str(there[name]), f"not in {annotations.name}")
-    absent = sum(name not in there for name in listed)
-    if absent:
-        report.notes.append(f"{folder}: {absent} of the {len(listed)} images of {annotations.name} are not there")
-    for image in sorted(images, key=lambda image: image["id"]):
-        file = there.get(image["file_name"])
-        if file is None or (data := report.read(file)) is None:
-            continue
-        number = image["id"]
-        yield FoundImage(
-            str(file),
-            data,
-            f"{number:012}",
-            condition=choose_caption(captions.get(number, {}), number, seed),
-            path=file.name,
-            licence=licences.get(image.get("license")),
-            page=image.get("flickr_url") or image.get("coco_url"),
-        )
+class _Folder(Places):
+    """A place is an image that the annotations list and the folder holds, in the order of their numbers.
+
+    Annotations and folder are read when the first of them is asked for; UserError where they cannot be.
+    """
+
+    def __init__(self, folder: Path, annotations: Path, seed: int, report: ImportReport) -> None:
+        self._folder, self._annotations, self._seed, self._report = folder, annotations, seed, report
+
+    @cached_property
+    def _annotated(self) -> tuple[list[dict[str, Any]], dict[int, dict[int, str]], dict[Any, str | None]]:
+        """As `_read`, but of the images only those that are there."""
+        images, captions, licences = _read(self._annotations)
+        there = {file.name: file for file in self._folder.iterdir()}
+        listed = {image["file_name"] for image in images}
+        for name in sorted(set(there) - listed):
+            self._report.skip(str(there[name]), f"not in {self._annotations.name}")
+        if absent := sum(name not in there for name in listed):
+            whole = f"the {len(listed)} images of {self._annotations.name}"
+            self._report.note(f"{self._folder}: {absent} of {whole} are not there")
+        present = [image for image in images if image["file_name"] in there]
+        return sorted(present, key=lambda image: image["id"]), captions, licences
+
+    def __len__(self) -> int:
+        return len(self._annotated[0])
+
+    def names(self) -> Iterator[str]:
+        return (image["file_name"] for image in self._annotated[0])
+
+    def span(self, start: int, stop: int) -> Iterator[FoundImage]:
+        images, captions, licences = self._annotated
+        for image in images[start:stop]:
+            file, number = self._folder / image["file_name"], image["id"]
+            if (data := self._report.read(file)) is None:
+                continue
+            yield FoundImage(
+                str(file),
+                data,
+                f"{number:012}",
+                condition=choose_caption(captions.get(number, {}), number, self._seed),
+                path=file.name,
+                licence=licences.get(image.get("license")),
+                page=image.get("flickr_url") or image.get("coco_url"),
+            )
 
 
 def _read(file: Path) -> tuple[list[dict[str, Any]], dict[int, dict[int, str]], dict[Any, str | None]]:

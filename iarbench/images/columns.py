@@ -134,7 +134,7 @@ def read_row(
         report.skip(name, "its seed or its tokens are not whole numbers")
         return None
     if values["sha256"] and values["sha256"] != hashlib.sha256(data).hexdigest():
-        report.notes.append(f"{name}: its bytes do not match their sha256; they are taken as they are")
+        report.note(f"{name}: its bytes do not match their sha256; they are taken as they are")
     return found._replace(
         source=_text(values["source"]) or "",
         split=_text(values["split"]) or "",

@@ -12,6 +12,7 @@ from iarbench.images.columns import Wanted, choose, read_row
 from iarbench.images.folder_source import import_folder
 from iarbench.images.importing import FoundImage, ImportReport
 from iarbench.images.parquet_source import import_parquet
+from iarbench.images.places import Places
 from iarbench.images.reading import parquet_files
 from iarbench.images.sidecars import is_img2dataset
 
@@ -58,7 +59,7 @@ def is_local(where: str) -> bool:
     return Path(where).exists() or re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", where) is None
 
 
-def import_laion(path: Path | str | None, report: ImportReport) -> Iterator[FoundImage]:
+def import_laion(path: Path | str | None, report: ImportReport) -> Places:
     """LAION images that img2dataset saved as files or as Parquet; laion:FOLDER.
 
     Raises:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from iarbench.errors import UserError
 from iarbench.images.hub_sources import import_hub, is_local
 from iarbench.images.importing import FoundImage, ImportReport
 from iarbench.images.parquet_source import import_parquet
+from iarbench.images.places import Changed, Places
 from iarbench.images.walk import walk
 
 HUB = "ILSVRC/imagenet-1k"
@@ -26,7 +28,7 @@ Known = Mapping[str, Path]
 
 def import_imagenet(
     path: str | None, report: ImportReport, *, hub_split: str = "validation", revision: str | None = None
-) -> Iterator[FoundImage]:
+) -> Iterable[FoundImage]:
     """ImageNet-1k validation with class names: the official folder, Parquet files, or else from the Hub.
 
     A folder: ILSVRC2012_val_*.JPEG in folders of classes (n01440764/...), or all in one with the development kit
@@ -43,8 +45,8 @@ def import_imagenet(
         return map(_official, found)
     root = Path(path)
     if root.is_file() or any(root.glob("**/*.parquet")):
-        return map(_official, import_parquet(root, report, label_column="label"))
-    return _from_folder(root, report)
+        return Changed(import_parquet(root, report, label_column="label"), _official)
+    return _Folder(root, report)
 
 
 def _official(found: FoundImage) -> FoundImage:
@@ -53,7 +55,41 @@ def _official(found: FoundImage) -> FoundImage:
     return found._replace(image_id=match[1] if match else found.image_id, licence=LICENCE)
 
 
-def _from_folder(root: Path, report: ImportReport) -> Iterator[FoundImage]:
+class _Folder(Places):
+    """A place is a file with the name of a validation image, in the order of their numbers.
+
+    The folder is looked through when the first of them is asked for; UserError where it is none.
+    """
+
+    def __init__(self, root: Path, report: ImportReport) -> None:
+        self._root, self._report = root, report
+
+    @cached_property
+    def _listed(self) -> tuple[list[tuple[str, str, Path]], dict[str, str]]:
+        """Image id, WordNet id or "" and file of each; and WordNet id -> name of the class."""
+        files, known = _look_through(self._root, self._report)
+        truth = {} if all(wnid for wnid, _ in files.values()) else _truth(self._root, known)
+        places = [(image_id, wnid or truth.get(image_id, ""), file) for image_id, (wnid, file) in sorted(files.items())]
+        return places, _names(known)
+
+    def __len__(self) -> int:
+        return len(self._listed[0])
+
+    def names(self) -> Iterator[str]:
+        return (f"{image_id} {wnid} {file.name}" for image_id, wnid, file in self._listed[0])
+
+    def span(self, start: int, stop: int) -> Iterator[FoundImage]:
+        places, names = self._listed
+        for image_id, wnid, file in places[start:stop]:
+            if not wnid:
+                self._report.skip(str(file), "nothing says of which class it is")
+            elif (data := self._report.read(file)) is not None:
+                condition = names.get(wnid, wnid)
+                yield FoundImage(str(file), data, image_id, condition=condition, path=file.name, licence=LICENCE)
+
+
+def _look_through(root: Path, report: ImportReport) -> tuple[dict[str, tuple[str, Path]], Known]:
+    """Image id -> WordNet id or "" and file; and what describes them."""
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder")
     files: dict[str, tuple[str, Path]] = {}
@@ -71,16 +107,7 @@ def _from_folder(root: Path, report: ImportReport) -> Iterator[FoundImage]:
             report.skip(str(file), "not one of ImageNet's validation images, by its name")
     if not files:
         raise UserError(f"{root}: holds no ILSVRC2012_val_*.JPEG; for other pictures write folder:{root}")
-    truth = {} if all(wnid for wnid, _ in files.values()) else _truth(root, known)
-    names = _names(known)
-    for image_id, (in_path, file) in sorted(files.items()):
-        if not (wnid := in_path or truth.get(image_id, "")):
-            report.skip(str(file), "nothing says of which class it is")
-            continue
-        if (data := report.read(file)) is None:
-            continue
-        name = names.get(wnid, wnid)
-        yield FoundImage(str(file), data, image_id, condition=name, path=file.name, licence=LICENCE)
+    return files, known
 
 
 def _beside(root: Path) -> list[tuple[str, Path]]:

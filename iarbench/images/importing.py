@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from iarbench.images.decode import ImageError, decode, one_line
 from iarbench.images.preprocess import Preprocess
 from iarbench.images.record import ImageRecord
+
+_Made = TypeVar("_Made")
 
 
 @dataclass
@@ -30,6 +32,10 @@ class ImportReport:
         line = f"{one_line(name)}: {one_line(reason)}"
         self.skipped.append(line)
         self.by_reason.setdefault(one_line(reason.partition(" (")[0]), []).append(line)
+
+    def note(self, text: str) -> None:
+        """Tell something that cost no record."""
+        self.notes.append(text)
 
     def read(self, file: Path) -> bytes | None:
         """The file's bytes; None, and a line in `skipped`, where it cannot be read."""
@@ -101,31 +107,64 @@ def make_records(
         treatment: what is done to all of them.
         report: is filled while the records are consumed.
     """
-    seen: dict[str, str] = {}
-    before = treatment.skip
-    if treatment.limit == 0:
-        return
-    for item in found:
-        image_id = treatment.prefix + item.image_id
-        if image_id in seen:
-            report.skip(item.name, f"its image id is taken already ({image_id!r}, by {seen[image_id]})")
-            continue
+    admission, items = Admission(treatment, report), iter(found)
+    while not admission.full and (item := next(items, None)) is not None:
+        record = admission.admit(item.name, item.image_id, lambda item=item: make_record(item, name, treatment, report))  # type: ignore[misc]
+        if record is not None:
+            yield record
+
+
+class Admission:
+    """Which images of a source are taken, asked in their order: each id once, and of those that can be used the first
+    `limit` after the first `skip`.
+
+    Args:
+        treatment: says so.
+        report: gets a line for each that cannot be taken.
+        may_repeat: whether an id, with its prefix, may occur again; those that may not need not be remembered.
+    """
+
+    def __init__(
+        self, treatment: Treatment, report: ImportReport, may_repeat: Callable[[str], bool] = lambda image_id: True
+    ) -> None:
+        self._treatment, self._report, self._may_repeat = treatment, report, may_repeat
+        self._before = treatment.skip
+        self._seen: dict[str, str] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether no more are wanted."""
+        return self._report.imported == self._treatment.limit
+
+    def admit(self, name: str, image_id: str, make: Callable[[], _Made]) -> _Made | None:
+        """What `make` gives of the image `name` with this id, without its prefix; None where it is not taken.
+
+        `make` raises ImageError where the image cannot be used.
+        """
+        image_id = self._treatment.prefix + image_id
+        if image_id in self._seen:
+            self._report.skip(name, f"its image id is taken already ({image_id!r}, by {self._seen[image_id]})")
+            return None
         try:
-            record = _record(item, image_id, name, treatment, report)
+            made = make()
         except ImageError as error:
-            report.skip(error.name, error.reason)
-            continue
-        seen[image_id] = item.name
-        if before:
-            before -= 1
-            continue
-        report.imported += 1
-        yield record
-        if report.imported == treatment.limit:
-            return
+            self._report.skip(error.name, error.reason)
+            return None
+        if self._may_repeat(image_id):
+            self._seen[image_id] = name
+        if self._before:
+            self._before -= 1
+            return None
+        self._report.imported += 1
+        return made
 
 
-def _record(item: FoundImage, image_id: str, name: str, treatment: Treatment, report: ImportReport) -> ImageRecord:
+def make_record(item: FoundImage, name: str, treatment: Treatment, report: ImportReport) -> ImageRecord:
+    """One image decoded and treated, as a record; arguments as for `make_records`.
+
+    Raises:
+        ImageError: it cannot be used.
+    """
     for what, said, wanted in (("source", item.source, treatment.source), ("split", item.split, treatment.split)):
         if said == "" and not wanted:
             raise ImageError(item.name, f"has no {what}; give one with --{what}")
@@ -133,7 +172,7 @@ def _record(item: FoundImage, image_id: str, name: str, treatment: Treatment, re
     record = ImageRecord.make(
         item.data,
         decoded=decoded,
-        image_id=image_id,
+        image_id=treatment.prefix + item.image_id,
         source=treatment.source or item.source or name,
         split=treatment.split or item.split or "test",
         group=treatment.prefix + item.group if item.group and item.group_is_id else item.group,
@@ -153,7 +192,7 @@ def _record(item: FoundImage, image_id: str, name: str, treatment: Treatment, re
         except MemoryError:
             raise ImageError(item.name, "not enough memory to bring it to size") from None
     if decoded.frames > 1:
-        report.notes.append(f"{one_line(item.name)}: {decoded.frames} frames or pages, only the first is used")
+        report.note(f"{one_line(item.name)}: {decoded.frames} frames or pages, only the first is used")
     return record
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlparse
@@ -15,6 +17,7 @@ from iarbench.errors import UserError
 from iarbench.images.columns import LABELS, ORIGIN
 from iarbench.images.folder_source import EXTENSIONS
 from iarbench.images.importing import FoundImage, ImportReport
+from iarbench.images.places import Places
 from iarbench.images.sidecars import Sidecars
 from iarbench.images.walk import walk
 
@@ -33,7 +36,7 @@ def import_list(
     url_column: str | None = None,
     id_column: str | None = None,
     label_column: str | None = None,
-) -> Iterator[FoundImage]:
+) -> Places:
     """The images of a list (CSV, Parquet, or a text file of addresses) as far as they are in the folder --files.
 
     A listed image is the file that img2dataset has downloaded from its address; else the file with its name, with or
@@ -62,12 +65,12 @@ def import_list(
     if not root.is_dir():
         raise UserError(f"--files {root}: there is no such folder")
     columns = _choose(file, url_column, id_column, label_column)
-    return _listed(file, columns, _Downloaded(root, report), report)
+    return _Listed(file, columns, _Downloaded(root, report), report)
 
 
 def import_laion_pop(
     path: str | None, report: ImportReport, *, files: str | None = None, label_column: str | None = None
-) -> Iterator[FoundImage]:
+) -> Places:
     """LAION-POP: its list (Parquet, from laion/laion-pop on the Hub) and the files that img2dataset downloaded."""
     if path is None:
         raise UserError(
@@ -79,7 +82,7 @@ def import_laion_pop(
 
 def import_raise_1k(
     path: str | None, report: ImportReport, *, files: str | None = None, label_column: str | None = None
-) -> Iterator[FoundImage]:
+) -> Places:
     """RAISE-1k: its list (RAISE_1k.csv) and the TIFF files downloaded by the addresses in it."""
     if path is None:
         raise UserError(f"raise-1k: write raise-1k:RAISE_1k.csv --files FOLDER; list and images are at {_RAISE}")
@@ -137,31 +140,64 @@ def _choose(file: Path, url: str | None, name: str | None, label: str | None) ->
     return chosen
 
 
-def _listed(file: Path, columns: _Chosen, downloaded: _Downloaded, report: ImportReport) -> Iterator[FoundImage]:
-    taken: dict[Path, int] = {}
-    for row, values in enumerate(_rows(file)):
-        where = f"{file} row {row}"
+class _Listed(Places):
+    """A place is a row of the list. It is read once to know which row has which file, and again for the images."""
+
+    def __init__(self, file: Path, columns: _Chosen, downloaded: _Downloaded, report: ImportReport) -> None:
+        self._file, self._columns, self._downloaded, self._report = file, columns, downloaded, report
+
+    @cached_property
+    def _first(self) -> tuple[dict[Path, int], int]:
+        """Downloaded file -> the first row that has it; and the number of rows."""
+        taken: dict[Path, int] = {}
+        rows = 0
+        for row, values in enumerate(_rows(self._file)):
+            found = self._find(values)[2]
+            if len(found) == 1:
+                taken.setdefault(found[0], row)
+            rows = row + 1
+        return taken, rows
+
+    def __len__(self) -> int:
+        return self._first[1]
+
+    def names(self) -> Iterator[str]:
+        yield str(self._first[1])
+        yield from (f"{row} {file.name}" for file, row in self._first[0].items())
+
+    def span(self, start: int, stop: int) -> Iterator[FoundImage]:
+        taken, _ = self._first
+        for row, values in enumerate(islice(_rows(self._file), start, stop), start=start):
+            where = f"{self._file} row {row}"
+            url, name, found = self._find(values)
+            if len(found) != 1:
+                reason = "not among the downloaded files" if not found else "several files are called so"
+                self._report.skip(where, f"{reason} ({url or name})")
+            elif (first := taken[found[0]]) != row:
+                self._report.skip(where, f"its file is another image's as well (row {first}: {found[0]})")
+            elif (data := self._report.read(found[0])) is not None:
+                yield self._image(where, row, url, name, values, found[0], data)
+
+    def _find(self, values: dict[str, Any]) -> tuple[str, str, list[Path]]:
+        """Address and name in a row, "" where there is none, and the files that may be meant."""
+        columns = self._columns
         url, name = (_text(values.get(column)) if column else "" for column in (columns.url, columns.name))
         called = name or ("" if columns.name else unquote(urlparse(url).path.rpartition("/")[2]))
-        found = downloaded.of_url(url) or (downloaded.called(called) if called else [])
-        if len(found) != 1:
-            reason = "not among the downloaded files" if not found else "several files are called so"
-            report.skip(where, f"{reason} ({url or name})")
-        elif found[0] in taken:
-            report.skip(where, f"its file is another image's as well (row {taken[found[0]]}: {found[0]})")
-        else:
-            taken[found[0]] = row
-            if (data := report.read(found[0])) is None:
-                continue
-            yield FoundImage(
-                where,
-                data,
-                name or f"{row:06}",
-                condition=_text(values.get(columns.label)) if columns.label else "",
-                path=found[0].name,
-                page=url or None,
-                **{role: _text(values.get(column)) or None for role, column in columns.origin.items()},  # type: ignore[arg-type]
-            )
+        return url, name, self._downloaded.of_url(url) or (self._downloaded.called(called) if called else [])
+
+    def _image(
+        self, where: str, row: int, url: str, name: str, values: dict[str, Any], file: Path, data: bytes
+    ) -> FoundImage:
+        columns = self._columns
+        return FoundImage(
+            where,
+            data,
+            name or f"{row:06}",
+            condition=_text(values.get(columns.label)) if columns.label else "",
+            path=file.name,
+            page=url or None,
+            **{role: _text(values.get(column)) or None for role, column in columns.origin.items()},  # type: ignore[arg-type]
+        )
 
 
 def _header(file: Path) -> list[str]:

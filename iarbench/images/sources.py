@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,10 @@ def open_source(
 
 def find_images(
     src: str, report: ImportReport, *, read_as: str | None = None, **options: Any
-) -> tuple[Iterator[FoundImage], str]:
+) -> tuple[Iterable[FoundImage], str]:
     """The images of `src` as they are found, and the name of the set that they are.
+
+    They are `iarbench.images.places.Places` where several processes can each read some.
 
     Args:
         src: the name of a packaged image set, a folder, a Parquet file, hf:owner/name@revision, or NAME or NAME:WHERE

@@ -14,7 +14,7 @@ from iarbench.errors import UserError
 from iarbench.files import write_text
 from iarbench.harness.launch.engine import Launch
 from iarbench.harness.launch.order import Order
-from iarbench.harness.launch.set_work import finish_set, make_shards, order_for, shard_name, shards
+from iarbench.harness.launch.set_work import finish_set, make_shards, order_for, shard_name, shards, then
 from iarbench.harness.launch.worker import Work
 from iarbench.images.decode import ImageError, encode, one_line
 from iarbench.images.image_set import ImageSet
@@ -110,7 +110,7 @@ class _Attacking(Work):
         problems: list[str] = []
         about = self.order.place / PROBLEMS.replace("*", f"{int(key):05}")
         records = self._attacked(int(key), problems)
-        write_shard(_then(records, lambda: write_text(about, json.dumps(problems)) if problems else None), path)
+        write_shard(then(records, lambda: write_text(about, json.dumps(problems)) if problems else None), path)
 
     def _attacked(self, number: int, problems: list[str]) -> Iterator[ImageRecord]:
         size = self.order.asked["shard"]
@@ -134,12 +134,6 @@ class _Attacking(Work):
             reason = f"{name} failed ({type(error).__name__}: {error})"
             problems.append(f"{record.image_id}: {one_line(reason)}")
         return None
-
-
-def _then(records: Iterator[ImageRecord], do: Callable[[], object]) -> Iterator[ImageRecord]:
-    """The records, then something that has to be done before their shard is there."""
-    yield from records
-    do()
 
 
 def _problems_of(place: Path) -> list[str]:

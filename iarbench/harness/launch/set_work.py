@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,6 +23,7 @@ from iarbench.harness.launch.rounds import carry_out, undone
 from iarbench.harness.launch.status import hidden_place
 from iarbench.harness.launch.worker import open_here
 from iarbench.images.image_set import ImageSet
+from iarbench.images.record import ImageRecord
 from iarbench.images.shards import require_free
 from iarbench.progress import Progress
 
@@ -58,6 +60,12 @@ def shard_name(number: int) -> str:
     return f"part-{number:05}.parquet"
 
 
+def then(records: Iterator[ImageRecord], do: Callable[[], object]) -> Iterator[ImageRecord]:
+    """The records, then something that has to be done before their shard is there."""
+    yield from records
+    do()
+
+
 def make_shards(
     order: Order, parts: Sequence[WorkPart], launch: Launch | None, device: str, progress: TextIO | None, label: str
 ) -> None:
@@ -82,8 +90,8 @@ def make_shards(
             work.do(part.key)
 
 
-def finish_set(order: Order, out: Path, name: str, origin: Mapping[str, Any]) -> ImageSet:
-    """Give the set its name, with `origin` beside it as `name`, and open it.
+def finish_set(order: Order, out: Path, name: str = "", origin: Mapping[str, Any] | None = None) -> ImageSet:
+    """Give the set its name, with `origin`, if there is any, beside it as `name`, and open it.
 
     Raises:
         UserError: there is not one image, or `out` is taken by now.
@@ -92,13 +100,19 @@ def finish_set(order: Order, out: Path, name: str, origin: Mapping[str, Any]) ->
         if not _rows(shard):
             shard.unlink()
     if not any(order.place.glob("*.parquet")):
-        order.remove()
+        discard(order)
         raise UserError(f"{out}: there are no images to write")
-    write_text(order.place / name, json.dumps(origin, indent=1) + "\n")
+    if origin is not None:
+        write_text(order.place / name, json.dumps(origin, indent=1) + "\n")
     order.remove()
     require_free(out)
     os.replace(order.place, out)
     return ImageSet.open(out)
+
+
+def discard(order: Order) -> None:
+    """Delete a set of which nothing is to be kept."""
+    shutil.rmtree(order.place, ignore_errors=True)
 
 
 def _rows(path: Path) -> int:

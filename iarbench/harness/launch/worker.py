@@ -20,6 +20,7 @@ KINDS = {
     "finetune": "iarbench.harness.launch.finetune_work:open_work",
     "trace": "iarbench.harness.launch.trace_work:open_work",
     "attack": "iarbench.harness.launch.attack_work:open_work",
+    "import": "iarbench.harness.launch.import_work:open_work",
 }
 """Kind of an order -> what opens it in a process."""
 
