@@ -57,6 +57,17 @@ def test_a_node_lost_in_the_middle_costs_only_the_parts_it_held(cluster: Any, to
 
 
 @pytest.mark.long
+def test_images_are_imported_by_actors(cluster: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "iarbench", "images", "import", "iarbench-mini", "--size", "32", "--shard", "10"]
+    for out, launched in (("alone", []), ("set", ["--launch", "ray", "--address", cluster.address, "--jobs", "1"])):
+        words = [*command, "--limit", "60", *launched, "--out", str(tmp_path / out)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    made, alone = ({path.name: path.read_bytes() for path in (tmp_path / out).iterdir()} for out in ("set", "alone"))
+    assert made == alone
+
+
+@pytest.mark.long
 def test_no_cluster_is_one_line() -> None:
     program = (
         "from iarbench.harness.launch.ray_actors import RayActors\n"

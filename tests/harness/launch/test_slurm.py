@@ -104,6 +104,17 @@ def test_requeued_cancelled_and_abandoned_the_array_ends_with_the_scores_of_one_
 
 
 @pytest.mark.long
+def test_images_are_imported_by_an_array(slurm: None, tmp_path: Path) -> None:
+    command = ("images", "import", "iarbench-mini", "--size", "32", "--limit", "60", "--shard", "10")
+    for out, launched in (("alone", ()), ("array", ("--launch", "slurm", "--jobs", "3"))):
+        with iarbench(*command, *launched, out=tmp_path / out) as process:
+            _, err = process.communicate(timeout=600)
+            assert process.returncode == 0, err
+    made, alone = ({path.name: path.read_bytes() for path in (tmp_path / out).iterdir()} for out in ("array", "alone"))
+    assert made == alone
+
+
+@pytest.mark.long
 def test_what_is_queued_is_not_submitted_again(slurm: None, tmp_path: Path) -> None:
     subprocess.run(["scancel", "--user=root"], check=False)
     wait_for(lambda: not elements("pending,running,completing"))
