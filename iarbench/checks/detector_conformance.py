@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,20 @@ def examine(detector: Detector, bench: Bench, owner: str | None = None, choice: 
 
     ``owner``: what messages call the detector; ``choice``: where it came from, if from a file.
     """
+    return [one for found in passes(detector, bench, owner, choice) for one in found]
+
+
+def count_passes(kind: type[Detector]) -> int:
+    """How many `passes` there are over the images of a bench, unless one fails."""
+    return 4 if fits(kind) else 3
+
+
+def passes(
+    detector: Detector, bench: Bench, owner: str | None = None, choice: Choice | None = None
+) -> Iterator[list[Property]]:
+    """What every pass over the images showed: one to learn, if the detector does, and three to score. Arguments as for
+    `examine`.
+    """
     owner = owner or f"detector {getattr(detector, 'name', type(detector).__name__)!r}"
     images = torch.cat([bench.own, bench.other])
     folder = choice.folder if choice else None
@@ -69,22 +83,27 @@ def examine(detector: Detector, bench: Bench, owner: str | None = None, choice: 
         try:
             learnt = at_work.fit(_to_learn_from(at_work, bench))
         except UserError as error:
-            return [Property("learning", False, _without(owner, error))]
+            yield [Property("learning", False, _without(owner, error))]
+            return
         at_work = Isolated(detector, bench.target, owner, folder, learnt)
+        yield []
     evidence = at_work.evidence(images, "float32")
     try:
         scored = at_work.run(evidence)
     except UserError as error:
-        return [Property("sound scores", False, _without(owner, error))]
+        yield [Property("sound scores", False, _without(owner, error))]
+        return
     names = ", ".join(scored.scores)
     found = [Property("sound scores", True, f"one finite number per image: {names}")]
     found.append(_of("input untouched", owner, lambda: evidence.require_unchanged(owner)))
     found.append(_of("weights untouched", owner, at_work.require_unchanged_weights))
+    yield found
+    last = []
     if all(one.holds for one in found):
-        found.append(_same_twice(at_work, images, scored, owner))
-        found.append(_of("batch invariance", owner, lambda: at_work.require_scores_of_images_alone(images, "float32")))
-        found += _orientation(scored, len(bench.own), bench, type(detector))
-    return [*found, Property("cost", True, f"{1000 * scored.seconds:.1f} ms per image")]
+        yield [_same_twice(at_work, images, scored, owner)]
+        last = [_of("batch invariance", owner, lambda: at_work.require_scores_of_images_alone(images, "float32"))]
+        last += _orientation(scored, len(bench.own), bench, type(detector))
+    yield [*last, Property("cost", True, f"{1000 * scored.seconds:.1f} ms per image")]
 
 
 def benches(choice: Choice, target: str | None) -> list[Bench]:

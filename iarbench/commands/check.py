@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from iarbench.commands import options
@@ -67,15 +69,22 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _check_detectors(args: argparse.Namespace) -> int:
-    from iarbench.checks.detector_conformance import benches, examine
+    from iarbench.checks.detector_conformance import benches, count_passes, passes
     from iarbench.harness.choose import choose
     from iarbench.progress import counted
 
     failed = 0
     choices = map(choose, options.names(args.paths))
     todo = [(choice, bench) for choice in choices for bench in benches(choice, args.target)]
-    for choice, bench in counted(todo, "checking", len(todo), "models"):
-        found = examine(choice.make(), bench, choice.owner, choice)
+    total = sum(count_passes(choice.kind) for choice, _ in todo)
+    every = (
+        (place, found)
+        for place, (choice, bench) in enumerate(todo)
+        for found in passes(choice.make(), bench, choice.owner, choice)
+    )
+    for place, some in groupby(counted(every, "checking", total, "passes over the images"), itemgetter(0)):
+        choice, bench = todo[place]
+        found = [one for _, of_pass in some for one in of_pass]
         broken = [one for one in found if not one.holds]
         print(f"{choice.text} on {bench.target.name}: {len(found)} properties, {len(broken)} fail")
         for one in broken if args.quiet else found:

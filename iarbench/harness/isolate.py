@@ -22,6 +22,7 @@ from iarbench.device import Precision
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence, NotRead, Target
 from iarbench.fit_batch import FitBatch
+from iarbench.progress import counted
 from iarbench.user_code import neighbours, one_line_errors, own_random_state
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ class Isolated:
         """Score a few images together, then each alone from the last to the first; raises as `require_same`."""
         scores = self.score(images, precision).scores
         scale = max(abs(value) for values in scores.values() for value in values)
-        for place in reversed(range(len(images))):
+        for place in counted(reversed(range(len(images))), "scoring images alone", len(images)):
             before = {name: values[place] for name, values in scores.items()}
             self.require_same(images[place : place + 1], precision, before, scale)
 

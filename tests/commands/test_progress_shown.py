@@ -31,6 +31,7 @@ def finished(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["verify", "RUN"], "checking images 150/150 images"),
         (["images", "verify", "SET"], "checking images 150/150 images"),
         (["audit", "SET"], "audit 150/150 images"),
+        (["check", "detector", "quantloss", "--target", "llamagen-mini"], "checking 3/3 passes over the images"),
         (["attack", "--images", "SET", "--attack", "jpeg50", "--out", "OUT"], "attack jpeg50 150/150 images"),
     ],
 )
