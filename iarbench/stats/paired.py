@@ -43,12 +43,12 @@ def same_images(a: Scores, b: Scores) -> None:
         raise ScoreError("a paired comparison needs the same images in the same order for both detectors")
 
 
-Redrawn = Callable[[IntArray], FloatArray]
-"""What resamples make of a sample: the weights (b, k) of the images at k places; rows over all places sum to 1."""
+WeightsAt = Callable[[IntArray], FloatArray]
+"""Gives the weights (b, k) that b resamples of a sample give the images at k places; rows over all places sum to 1."""
 
 
 def resampled_tpr(
-    members: Scores, weights: FloatArray, calibration: Scores, calibrating: Redrawn, fpr: float
+    members: Scores, weights: FloatArray, calibration: Scores, calibrating: WeightsAt, fpr: float
 ) -> FloatArray:
     """TPR (b,) at the conformal threshold in each of b resamples of the members, given as weights (b, m) whose rows sum
     to 1 (`intervals.resampled_weights`), and of the calibration images."""
