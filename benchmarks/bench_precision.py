@@ -25,8 +25,8 @@ from iarbench.harness.run import run
 from iarbench.images.image_set import ImageSet
 from iarbench.models.variants import get
 from iarbench.models.weights import encoders
-from iarbench.results.compute import load_scores
 from iarbench.results.rows import AUROC, POOLED, Row
+from iarbench.results.scores import load_scores
 from iarbench.task import Task
 
 

@@ -17,8 +17,8 @@ from iarbench.specs import TaskRecord, TaskSpec, check_task, parse_task, read_te
 
 if TYPE_CHECKING:
     from iarbench.results.attribution.task import AttributionTask
-    from iarbench.results.compute import ResultTask
     from iarbench.results.image_index import Most
+    from iarbench.results.result_task import ResultTask
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Task:
         return frozenset({CLEAN, *(parse(name).name for name in self.spec.attacks)})
 
     def result_task(self) -> ResultTask:
-        """What `iarbench.results.compute` needs to know."""
-        from iarbench.results.compute import ResultTask
+        """What the rows of a provenance task need to know."""
+        from iarbench.results.result_task import ResultTask
 
         spec = self.spec
         return ResultTask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from iarbench.results.compute import ResultTask
+from iarbench.results.result_task import ResultTask
 
 GENERATORS = ("alpha-mini", "beta-mini")
 SOURCES = (*GENERATORS, "photos")

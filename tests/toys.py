@@ -14,7 +14,8 @@ import pandas as pd
 from iarbench.cli import main
 from iarbench.images.image_set import ImageSet
 from iarbench.images.record import ImageRecord
-from iarbench.results.compute import load_scores, read_rows
+from iarbench.results.rows import read_rows
+from iarbench.results.scores import load_scores
 from iarbench.results.seal import parts_of
 from iarbench.testing import toy_records, write_toy_family
 

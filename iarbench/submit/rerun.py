@@ -16,8 +16,7 @@ from iarbench.files import write_text
 from iarbench.harness.manifest import hardware
 from iarbench.harness.plan import Settings
 from iarbench.harness.run import prepare, run
-from iarbench.results.compute import TOLERANCE
-from iarbench.results.rows import CLEAN
+from iarbench.results.rows import CLEAN, TOLERANCE
 from iarbench.submit.board import Board, Submission, about
 from iarbench.task import Task
 
