@@ -46,3 +46,15 @@ def test_the_bits_that_are_found_are_the_stored_measurement() -> None:
         for one in stored("infinity_bits").values()
     ]
     assert list(table("bits").values()) == expected
+
+
+def test_what_the_search_finds_is_the_stored_measurement() -> None:
+    beds = [one for one in stored("token_search").values() if "greedy" in one]
+    ways = ("greedy", "modes", "ep", "reference")
+    rows = list(table("search").values())
+    for bed, row in zip(beds, rows, strict=False):
+        found = [bed[way] for way in ways if way in bed]
+        assert row == [
+            number for one in found for number in (round(100 * one["tokens_right"], 1), float(f"{one['mse']:.3g}"))
+        ]
+    assert rows[len(beds) :] == [[float(f"{1000 * beds[-1][way]['cpu_seconds_an_image']:.3g}") for way in ways]]

@@ -103,5 +103,5 @@ def bit_plan_for(quantizer: BinaryQuantizer, device: torch.device) -> Plan:
 def _identity(device: str, tensors: Iterable[Tensor]) -> str:
     digest = hashlib.sha256(device.encode())
     for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

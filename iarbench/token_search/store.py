@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from iarbench.files import cache_dir, write_atomically
@@ -41,7 +42,7 @@ def kept(linear: LinearMap, name: str, make: Callable[[], Schedule]) -> Schedule
     if found is not None:
         return _unpacked(linear, found)
     schedule = make()
-    with suppress(OSError):
+    with suppress(OSError, SafetensorError):
         _write(path, _packed(schedule))
     return schedule
 
@@ -57,7 +58,7 @@ def _machine() -> str:
 
 
 def _read(path: Path, device: str) -> dict[str, Tensor] | None:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     with suppress(OSError, SafetensorError), safe_open(path, framework="pt", device="cpu") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -67,18 +68,18 @@ def _read(path: Path, device: str) -> dict[str, Tensor] | None:
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    from safetensors.torch import save
+    from safetensors.torch import save_file  # `save` would hold gigabytes twice more
 
     own = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(own, metadata={"sha256": _digest(own)})
-    write_atomically(path, lambda file: file.write(content))
+    about = {"sha256": _digest(own)}
+    write_atomically(path, lambda file: save_file(own, file.name, metadata=about))
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
