@@ -238,7 +238,7 @@ def slurm_cluster() -> Iterator[list[str]]:
     script = Path(__file__).parents[1] / "tests" / "cluster" / "slurm.sh"
     if missing := [name for name in ("slurmctld", "slurmd", "munged", "sbatch") if shutil.which(name) is None]:
         raise RuntimeError(f"{missing[0]} is not installed")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # its daemons end in their own time
         try:
             subprocess.run([script, "start", folder, "2"], check=True)
             os.environ["SLURM_CONF"] = f"{folder}/slurm.conf"
