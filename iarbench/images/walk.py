@@ -10,6 +10,10 @@ from pathlib import Path
 from iarbench.images.importing import ImportReport
 
 
+OURS = (".unfinished", ".tmp")
+"""How the hidden folders end that iarbench keeps beside a set that is being made, perhaps in the folder that is read."""
+
+
 def walk(root: Path, report: ImportReport) -> Iterator[tuple[str, Path]]:
     """(image id, path) of every file; each real folder is entered once, the ones below `root` by their own names.
 
@@ -27,7 +31,8 @@ def walk(root: Path, report: ImportReport) -> Iterator[tuple[str, Path]]:
             below = here / name
             real = below.resolve()
             if name.startswith("."):
-                report.skip(str(below), "hidden folder")
+                if not name.endswith(OURS):
+                    report.skip(str(below), "hidden folder")
                 folders.remove(name)
             elif below.is_symlink() and (real in entered or real.is_relative_to(inside) or inside.is_relative_to(real)):
                 report.skip(str(below), f"link to a folder that is read already ({real})")

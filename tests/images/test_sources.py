@@ -355,6 +355,7 @@ def test_metadata_that_describes_nothing_is_named(tmp_path: Path) -> None:
 def test_hidden_folders_are_named_and_not_read(tmp_path: Path) -> None:
     put(tmp_path / "a.png", image_bytes())
     put(tmp_path / ".thumbnails/a.png", image_bytes())
+    put(tmp_path / ".set.unfinished/a.png", image_bytes())  # a set that is being made here is nothing to name
     records, report = folder(tmp_path)
     assert ids(records) == ["a.png"]
     assert report.skipped == [f"{tmp_path}/.thumbnails: hidden folder"]
