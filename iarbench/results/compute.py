@@ -146,6 +146,11 @@ class Cell:
         members = Role(((self.target,),), task.member_split, most)
         return members, Role(parts, task.nonmember_split, most), Role(parts, task.calibration_split, most)
 
+    def forget(self) -> None:
+        """Let go of what was read for it; asked again, it reads again."""
+        self.known.cache_clear()
+        self.gather.cache_clear()
+
     def rows(self) -> Iterator[Row]:
         sets = self.task.nonmember_sets(self.target, tells_siblings=self.tells_siblings)
         for attack in self.attacks:

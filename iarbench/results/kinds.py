@@ -95,7 +95,11 @@ class Provenance(Kind):
         from iarbench.results.compute import stored_cells
 
         found = stored_cells(root, parts, images, task.result_task())
-        return [row for cell in counted(found, "computing results", len(found), "scores") for row in cell.rows()]
+        rows = []
+        for cell in counted(found, "computing results", len(found), "scores"):
+            rows.extend(cell.rows())
+            cell.forget()
+        return rows
 
     def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
         from iarbench.results.plots import plot_run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -35,12 +35,19 @@ class Cuts:
         return share, *clopper_pearson(share * size, size)
 
 
-@lru_cache(maxsize=64)
-def cuts_of(sample: Scores) -> Cuts:
-    """The cuts of a sample that is not empty, with the sizes of `intervals.proportion`, in O(n log n) for all of them.
+_known: WeakKeyDictionary[Scores, Cuts] = WeakKeyDictionary()
+"""One calibration set serves several thresholds. Its cuts go when it goes: they are as large as its scores."""
 
-    Kept for the samples asked for last: one calibration set serves several thresholds.
-    """
+
+def cuts_of(sample: Scores) -> Cuts:
+    """The cuts of a sample that is not empty, with the sizes of `intervals.proportion`, in O(n log n) for all of them."""
+    known = _known.get(sample)
+    if known is None:
+        known = _known[sample] = _cuts(sample)
+    return known
+
+
+def _cuts(sample: Scores) -> Cuts:
     order = descending(sample)
     groups, sets = sample.groups[order], sample.sets[order]
     own = [_of_set(groups, sets == code) for code in range(sample.n_sets)]

@@ -30,7 +30,7 @@ class ScoreError(ValueError):
     """Scores from which no honest number follows: not finite, not one-dimensional, or not matching their groups."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Scores:
     """Scores of one side of a test.
 
