@@ -9,9 +9,8 @@ from pathlib import Path
 
 from iarbench.images.importing import ImportReport
 
-
 OURS = (".unfinished", ".tmp")
-"""How the hidden folders end that iarbench keeps beside a set that is being made, perhaps in the folder that is read."""
+"""How the hidden folders end that iarbench keeps beside a set that is being made, perhaps in what is read."""
 
 
 def walk(root: Path, report: ImportReport) -> Iterator[tuple[str, Path]]:

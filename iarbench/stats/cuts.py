@@ -40,7 +40,7 @@ _known: WeakKeyDictionary[Scores, Cuts] = WeakKeyDictionary()
 
 
 def cuts_of(sample: Scores) -> Cuts:
-    """The cuts of a sample that is not empty, with the sizes of `intervals.proportion`, in O(n log n) for all of them."""
+    """The cuts of a sample that is not empty, with the sizes of `intervals.proportion`; O(n log n) for all of them."""
     known = _known.get(sample)
     if known is None:
         known = _known[sample] = _cuts(sample)
