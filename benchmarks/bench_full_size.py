@@ -22,8 +22,9 @@ from iarbench.detectors.quantloss import QuantLoss
 from iarbench.device import Precision
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence, Target
+from iarbench.harness.batches import batch_size, be_exact
 from iarbench.harness.compiling import compile_passes
-from iarbench.harness.execute import batch_size, be_exact, decide
+from iarbench.harness.execute import decide
 from iarbench.harness.plan import Settings
 from iarbench.models.loading import build_tokenizer
 from iarbench.models.variants import get

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from iarbench.detector import mse
 from iarbench.detectors.encloss import EPSILON
-from iarbench.harness.execute import decide, execute, to_images
+from iarbench.harness.batches import to_images
+from iarbench.harness.execute import decide, execute
 from iarbench.harness.load import prepare, slabs
 from iarbench.harness.plan import Settings, make_plan
 from iarbench.images.image_set import ImageSet

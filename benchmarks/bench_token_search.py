@@ -26,7 +26,7 @@ from common import keep
 from torch import Tensor
 
 from iarbench.content import images_path
-from iarbench.harness.execute import to_images
+from iarbench.harness.batches import to_images
 from iarbench.images.image_set import ImageSet
 from iarbench.models.loading import load_generator, load_tokenizer
 from iarbench.models.variants import get

@@ -216,7 +216,7 @@ def score(detector: Detector, target: Target, images: Sequence[Image.Image]) -> 
     import pandas as pd
 
     from iarbench.detector import fits
-    from iarbench.harness.execute import to_images
+    from iarbench.harness.batches import to_images
     from iarbench.harness.isolate import Isolated
     from iarbench.images.preprocess import Preprocess
 

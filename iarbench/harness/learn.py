@@ -58,7 +58,7 @@ def learn(plan: Plan, root: Path, settings: Settings) -> Plan:
 
 def fit_all(fits: Sequence[Fit], plan: Plan, root: Path, settings: Settings) -> None:
     """Let the detectors of `fits` learn and store it below `root`. `settings`: after `decide`; raises as `learn`."""
-    from iarbench.harness.execute import be_exact, exact_threads
+    from iarbench.harness.batches import be_exact, exact_threads
     from iarbench.harness.isolate import Isolated
     from iarbench.harness.targets import load_targets
 
@@ -87,7 +87,7 @@ class _Images:
         import torch
 
         from iarbench.fit_batch import FitBatch
-        from iarbench.harness.execute import to_images
+        from iarbench.harness.batches import to_images
         from iarbench.harness.load import Slab, prepare
 
         fit = self.fit

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from iarbench.evidence import Target
-    from iarbench.harness.execute import Ours
     from iarbench.harness.isolate import Isolated
+    from iarbench.harness.ready import Ours
 
 
 class Picture(NamedTuple):
@@ -79,7 +79,7 @@ class Tracer:
 
     def trace(self, pictures: Sequence[Picture]) -> list[Traced]:
         """Attribute every picture; none changes the answer for another."""
-        from iarbench.harness.execute import exact_threads
+        from iarbench.harness.batches import exact_threads
 
         if not pictures:
             return []
@@ -110,7 +110,7 @@ class Tracer:
 
     def _scored(self, images: Sequence[Image.Image]) -> dict[str, list[float]]:
         """Target -> scores; targets with one tokenizer share its passes."""
-        from iarbench.harness.execute import pieces, to_images
+        from iarbench.harness.batches import pieces, to_images
 
         scores: dict[str, list[float]] = {target.name: [] for target in self.targets}
         for same in _sharing(self.targets):
@@ -124,7 +124,7 @@ class Tracer:
         return scores
 
     def _by(self, target: Target, evidence: Evidence, count: int) -> list[float]:
-        from iarbench.harness.execute import Ours
+        from iarbench.harness.ready import Ours
 
         detector = self.detectors[target.name]
         if isinstance(detector, Ours):
@@ -160,7 +160,8 @@ def make_tracer(
     Raises:
         UserError: as `iarbench.harness.run.run`; or too few calibration images for `alpha`.
     """
-    from iarbench.harness.execute import all_learnt, at_work, decide, target_of
+    from iarbench.harness.execute import decide
+    from iarbench.harness.ready import all_learnt, at_work, target_of
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
@@ -220,7 +221,8 @@ def tracer_of_run(root: Path, task: Task, encoder: str | None, alpha: float, set
     Raises:
         UserError: the run lacks scores, has too few for `alpha`, or the detector learns.
     """
-    from iarbench.harness.execute import at_work, decide, target_of
+    from iarbench.harness.execute import decide
+    from iarbench.harness.ready import at_work, target_of
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)

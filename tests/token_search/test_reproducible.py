@@ -15,7 +15,7 @@ from torch import Tensor
 
 from iarbench.cli import main
 from iarbench.content import images_path
-from iarbench.harness.execute import to_images
+from iarbench.harness.batches import to_images
 from iarbench.images.image_set import ImageSet
 from iarbench.models.loading import load_tokenizer
 from iarbench.models.variants import get

@@ -76,7 +76,7 @@ def open_work(order: Order, device: str | None, note: Callable[[str], None]) -> 
 
 class _Scoring(Work):
     def __init__(self, plan: Plan, root: Path, settings: Settings, note: Callable[[str], None]) -> None:
-        from iarbench.harness.execute import Ready
+        from iarbench.harness.ready import Ready
 
         self.plan, self.root, self.settings, self.note = plan, root, settings, note
         self.fits = {fit.key: fit for fit in unfitted(plan, root)}
@@ -98,8 +98,9 @@ class _Scoring(Work):
             raise UserError("images, weights or code are others here than where the command was given")
 
     def _score(self, job: Job) -> None:
-        from iarbench.harness.execute import execute, make_ready
+        from iarbench.harness.execute import execute
         from iarbench.harness.load import open_pool
+        from iarbench.harness.ready import make_ready
 
         todo = still_missing([job], self.root)
         if not todo:

@@ -107,7 +107,7 @@ def test_a_gpu_whose_memory_runs_out_scores_half_at_a_time_and_says_so(
 ) -> None:
     narrow = ("--target", "toy-a", "--encoder", "original", "--attack", "none", "--batch-size", "8")
     usual = run(toy_family, tmp_path / "usual", *narrow)
-    score, sizes = execute._score, []
+    score, sizes = execute.score, []
 
     def scarce(columns, batch, settings) -> None:
         sizes.append(settings.batch_size)
@@ -115,7 +115,7 @@ def test_a_gpu_whose_memory_runs_out_scores_half_at_a_time_and_says_so(
             raise torch.OutOfMemoryError
         score(columns, batch, settings)
 
-    monkeypatch.setattr(execute, "_score", scarce)
+    monkeypatch.setattr(execute, "score", scarce)
     found = run(toy_family, tmp_path / "scarce", *narrow)
     assert found.equals(usual)
     assert capsys.readouterr().err.count("too little memory for batches of 8; going on with 4") == 1
