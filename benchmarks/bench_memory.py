@@ -17,7 +17,8 @@ def measure(count: int) -> None:
     from common import repeated
 
     from iarbench.harness.execute import decide, execute
-    from iarbench.harness.plan import Settings, make_plan
+    from iarbench.harness.plan import Settings
+    from iarbench.harness.planning import make_plan
     from iarbench.task import Task
 
     with tempfile.TemporaryDirectory() as name:

@@ -13,7 +13,8 @@ import torch
 from common import keep, repeated
 
 from iarbench.harness.execute import decide, execute
-from iarbench.harness.plan import Settings, make_plan
+from iarbench.harness.plan import Settings
+from iarbench.harness.planning import make_plan
 from iarbench.images.image_set import ImageSet
 from iarbench.models.loading import load_target
 from iarbench.task import Task

@@ -20,7 +20,8 @@ from common import keep, minis
 
 from iarbench.content import images_path
 from iarbench.device import PRECISIONS, Precision
-from iarbench.harness.plan import Settings, make_plan
+from iarbench.harness.plan import Settings
+from iarbench.harness.planning import make_plan
 from iarbench.harness.run import run
 from iarbench.images.image_set import ImageSet
 from iarbench.models.variants import get

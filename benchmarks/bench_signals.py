@@ -27,7 +27,8 @@ from iarbench.detectors.encloss import EPSILON
 from iarbench.harness.batches import to_images
 from iarbench.harness.execute import decide, execute
 from iarbench.harness.load import prepare, slabs
-from iarbench.harness.plan import Settings, make_plan
+from iarbench.harness.plan import Settings
+from iarbench.harness.planning import make_plan
 from iarbench.images.image_set import ImageSet
 from iarbench.images.preparation import Preparation
 from iarbench.models.loading import load_target

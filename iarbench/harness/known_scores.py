@@ -13,7 +13,8 @@ from iarbench.detector import tells_siblings
 from iarbench.errors import UserError
 from iarbench.evidence import NO_ENCODER
 from iarbench.harness.choose import Choice
-from iarbench.harness.plan import Cell, Plan, Settings, make_plan
+from iarbench.harness.plan import Cell, Plan, Settings
+from iarbench.harness.planning import make_plan
 from iarbench.harness.store import Chunk, Part, safe
 from iarbench.images.compact import plain
 from iarbench.images.image_set import ImageSet

@@ -25,7 +25,8 @@ from iarbench.harness.launch.run_work import order_of, parts_of, score_elsewhere
 from iarbench.harness.leak_checks import Areas, check_leaks
 from iarbench.harness.learn import learn, unfitted, with_learnt
 from iarbench.harness.missing_sets import leave_out_missing
-from iarbench.harness.plan import Job, Plan, Settings, make_plan
+from iarbench.harness.plan import Job, Plan, Settings
+from iarbench.harness.planning import make_plan
 from iarbench.harness.quality import measure, measures, unmeasured
 from iarbench.harness.reuse import take_over
 from iarbench.harness.suites import with_suites

@@ -9,7 +9,8 @@ from toys import Toys
 
 from iarbench.harness.codec_control import NAMES, control_line
 from iarbench.harness.leak_checks import check_leaks, warnings_of
-from iarbench.harness.plan import Settings, make_plan
+from iarbench.harness.plan import Settings
+from iarbench.harness.planning import make_plan
 from iarbench.images.decode import encode
 from iarbench.images.image_set import ImageSet
 from iarbench.images.record import ImageRecord

@@ -11,7 +11,8 @@ from toys import Toys, run
 from iarbench.cli import main
 from iarbench.harness import targets
 from iarbench.harness.execute import decide
-from iarbench.harness.plan import Settings, make_plan
+from iarbench.harness.plan import Settings
+from iarbench.harness.planning import make_plan
 from iarbench.images.image_set import ImageSet
 from iarbench.models import loading, variants
 from iarbench.results.rows import read_rows

@@ -15,7 +15,8 @@ from iarbench.harness.launch.order import Order, WorkPart
 from iarbench.harness.launch.rounds import carry_out
 from iarbench.harness.launch.worker import Work
 from iarbench.harness.learn import unfitted, with_learnt
-from iarbench.harness.plan import Job, Plan, Settings, make_plan, still_missing
+from iarbench.harness.plan import Job, Plan, Settings, still_missing
+from iarbench.harness.planning import make_plan
 from iarbench.harness.quality import measure_one, measures, unmeasured
 from iarbench.harness.store import Part, is_stored
 from iarbench.images.image_set import ImageSet

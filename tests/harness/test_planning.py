@@ -7,7 +7,8 @@ import pytest
 from toys import Toys, records
 
 from iarbench.errors import UserError
-from iarbench.harness.plan import CHUNK, Plan, Settings, make_plan, together
+from iarbench.harness.plan import Plan, Settings, together
+from iarbench.harness.planning import CHUNK, make_plan
 from iarbench.images.image_set import ImageSet
 from iarbench.models import variants
 from iarbench.task import Task
