@@ -9,6 +9,7 @@ from functools import cached_property
 from iarbench.board.command_line import template
 from iarbench.board.data import QUALITY, Cell, Json, cell_of, number, page_of
 from iarbench.board.gather import Batch
+from iarbench.board.origin import origin
 from iarbench.results.attribution.rows import CLOSED, EVERY, NONE, RANK1, AttributionRow
 from iarbench.results.attribution.settings import LEVELS
 from iarbench.results.attribution.view import Line, lines_of
@@ -130,9 +131,13 @@ class _Table:
         }  # fmt: skip
 
     def _lines(self) -> Iterator[Json]:
-        known = {_who(row): (row, batch) for row, batch in self.pairs}
+        known: dict[tuple[str, str], list[Pair]] = {}
+        for pair in self.pairs:
+            known.setdefault(_who(pair[0]), []).append(pair)
+        origins = {who: origin(pairs) for who, pairs in known.items()}
         for rate, line in self.lines:
-            row, batch = known[line.detector, line.encoder]
+            who = line.detector, line.encoder
+            row, (batch, submissions) = known[who][-1][0], origins[who]
             yield {
                 "rank": self._rank(rate, line),
                 "entry": {
@@ -144,7 +149,7 @@ class _Table:
                     "main": (line.detector, line.encoder) in self.mains,
                     "own": batch.own,
                     "source": row.source,
-                    "submission": row.submission,
+                    "submissions": submissions,
                 },
                 "level": LEVELS.index(line.level),
                 "attack": self.attacks.index(line.attack),

@@ -132,7 +132,7 @@ def _entry(group: Group, entry: Entry) -> Json:
         "main": entry.main,
         "own": entry.batch.own,
         "source": entry.sample.source,
-        "submission": entry.sample.submission,
+        "submissions": list(entry.submissions),
         "command": single(entry.sample, entry.batch, group.limit),
     }
 

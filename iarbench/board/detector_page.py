@@ -76,7 +76,9 @@ def _title(entry: Json) -> str:
 
 
 def _origin(entry: Json) -> str:
-    """Which submission the rows are part of, and where code that is not iarbench's own is; "" where none is known."""
+    """Which submissions the rows are part of, and where code that is not iarbench's own is; "" where none is known."""
     code = f"Code: {entry['source']}. " if entry["source"] else ""
-    name = entry["submission"]
-    return code + (f"Submission {name}: `iarbench verify {name}` recomputes it from its scores." if name else "")
+    names = entry["submissions"]
+    if not names:
+        return code
+    return f"{code}Submitted as {', '.join(names)}: `iarbench verify {' '.join(names)}` recomputes it from its scores."

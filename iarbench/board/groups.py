@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from iarbench.board.gather import Batch
+from iarbench.board.origin import origin
 from iarbench.board.provenance import Cell, Entry, Group, Line
 from iarbench.results.rows import AUROC, CLEAN, POOLED, Key, Row, clean_first, key_of, main_scores
 
@@ -109,8 +110,7 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int, metrics: int 
         attacked=rows[0].attacked,
         metric=next((row.metric for row in rows if row.primary), rows[0].metric),
         entries=tuple(
-            Entry(key, pairs[-1][0], pairs[-1][1], not main or (key[0], key[1], key[3]) in main)
-            for key, pairs in sorted(entries.items())
+            _entry(key, pairs, not main or (key[0], key[1], key[3]) in main) for key, pairs in sorted(entries.items())
         ),
         lines=tuple(line for _, line in sorted(lines.items(), key=lambda item: _place_of(item[0]))),
         targets=_in_order(row.target for row in rows),
@@ -120,6 +120,11 @@ def _group(entries: dict[Key, list[tuple[Row, Batch]]], full: int, metrics: int 
         limit=max(limits) if limits else members if members < full else None,  # type: ignore[type-var]
         by_cell=lines,
     )
+
+
+def _entry(key: Key, pairs: list[tuple[Row, Batch]], main: bool) -> Entry:
+    batch, submissions = origin(pairs)
+    return Entry(key, pairs[-1][0], batch, tuple(submissions), main)
 
 
 def _place_of(cell: Cell) -> tuple[Key, str, bool, str, bool, str, float]:

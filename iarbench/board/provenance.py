@@ -20,6 +20,8 @@ class Entry:
     sample: Row
     """any of its rows"""
     batch: Batch
+    submissions: tuple[str, ...]
+    """that its rows are part of"""
     main: bool
     """whether the score is the one that stands for its detector"""
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from submitting import board_files, runs_below, submit, verify
 from toys import SMOOTH, Toys
 
 from iarbench.cli import main
 from iarbench.files import sha256_file
-from iarbench.models import variants
 from iarbench.results.kinds import KINDS
 from iarbench.submit.board import Board, Submission, row_id, rows_digest
 from iarbench.submit.keep import kept
@@ -27,16 +27,10 @@ NEAR = 1 - 2**-40
 def made(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the runs `clean`, `first` and `second`, and a board with the latter two, as submitted in turn."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    (folder / "smooth.py").write_text(SMOOTH)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IARBENCH_GENERATORS", str(toys.family))
-        patch.setenv("IARBENCH_CACHE", str(folder / "cache"))
-        variants._all.cache_clear()
-        run = ["run", "--task", str(toys.task), "--detector", f"{folder}/smooth.py,encloss", "--encoder", "original"]
+    with runs_below(folder, toys) as run:
         for name, attacks in (("first", "none,jpeg50"), ("second", "none,jpeg90"), ("clean", "none")):
-            assert main([*run, "--attack", attacks, "--out", str(folder / name), "--quiet"]) == 0
+            assert main([*run, "--attack", attacks, "--out", str(folder / name)]) == 0
         assert submit(folder, "first") == submit(folder, "second") == 0
-    variants._all.cache_clear()
     return folder
 
 
@@ -47,29 +41,11 @@ def folder(made: Path, toy_family: Toys, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-def submit(folder: Path, run: str, *more: str) -> int:
-    return main(["submit", str(folder / run), "--board", str(folder / "board"), "--local", *more])
-
-
-def verify(folder: Path, capsys: pytest.CaptureFixture[str], *what: str) -> str:
-    capsys.readouterr()
-    status = main(["verify", *(what or ("--all",)), "--board", str(folder / "board")])
-    text = capsys.readouterr()
-    assert text.err == ""
-    assert status == (1 if "differs" in text.out else 0)
-    return text.out
-
-
 def board_of(folder: Path) -> tuple[Board, Submission, Submission]:
     """The board, its first submission, and the second, which counts on that."""
     board = Board(folder / "board")
     first, second = sorted(map(board.read, board.names()), key=lambda one: bool(one.elsewhere))
     return board, first, second
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    board = folder / "board"
-    return {str(path.relative_to(board)): path.read_bytes() for path in sorted(board.rglob("*")) if path.is_file()}
 
 
 def only_second(folder: Path) -> str:
@@ -146,24 +122,24 @@ def test_a_record_that_counts_on_none_is_written_as_ever(made: Path) -> None:
 
 def test_a_run_with_nothing_new_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board, first, _ = board_of(folder)
-    before = files(folder)
+    before = board_files(folder)
     assert submit(folder, "clean") == 2
     assert f"{board.root} has every row of this run already, in {first.id}\n" in capsys.readouterr().err
-    assert files(folder) == before
+    assert board_files(folder) == before
 
 
 def test_other_numbers_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = only_second(folder)
     board = Board(folder / "board")
     rescored(board, board.read(name), lambda scores: scores + 100)
-    before = files(folder)
+    before = board_files(folder)
     capsys.readouterr()
     assert submit(folder, "first") == 2
     (line,) = capsys.readouterr().err.splitlines()
     about = "encloss original toy-a none other-generators tpr_at_fpr matched 0.05"
     assert f"{board.root} has other numbers: {about}: value is 1.0 in {name}, 0.0 here; " in line
     assert line.endswith(f"leave that out of the run, or give --replace {name} to put this run in its place")
-    assert files(folder) == before
+    assert board_files(folder) == before
     assert submit(folder, "first", "--replace", name) == 0
     assert name not in board.names()
     assert "differs" not in verify(folder, capsys)
@@ -173,12 +149,12 @@ def test_other_scores_behind_equal_numbers_are_refused(folder: Path, capsys: pyt
     name = only_second(folder)
     board = Board(folder / "board")
     image, score = rescored(board, board.read(name), a_little)
-    before = files(folder)
+    before = board_files(folder)
     capsys.readouterr()
     assert submit(folder, "first") == 2
     told = f"encloss original toy-a none: image {image} scores {score * NEAR} in {name}, {score} here; leave"
     assert f"{board.root} has other scores: {told}" in capsys.readouterr().err
-    assert files(folder) == before
+    assert board_files(folder) == before
 
 
 def change_numbers(folder: Path) -> str:
@@ -257,23 +233,23 @@ def test_what_is_changed_in_either_submission_is_named(
 
 def test_what_another_counts_on_is_not_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, first, second = board_of(folder)
-    before = files(folder)
+    before = board_files(folder)
     assert submit(folder, "first", "--replace", first.id) == 2
     both = f"--replace {first.id} --replace {second.id}"
     assert f"{second.id} counts on rows of {first.id}; replace both, {both}, and submit" in capsys.readouterr().err
-    assert files(folder) == before
+    assert board_files(folder) == before
     assert submit(folder, "first", *both.split()) == 0
     assert submit(folder, "second") == 0
-    assert files(folder) == before
+    assert board_files(folder) == before
 
 
 def test_rows_of_a_killed_submission_do_not_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board, _, second = board_of(folder)
-    before = files(folder)
+    before = board_files(folder)
     board.submission_file(second.id).unlink()
     assert "belongs to no submission" in verify(folder, capsys)
     assert submit(folder, "second") == 0
-    assert files(folder) == before
+    assert board_files(folder) == before
 
 
 def test_a_transferred_threshold_comes_out_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from submitting import board_files, runs_below, submit, verify
 from toys import SMOOTH, Toys
 
 from iarbench.cli import main
-from iarbench.models import variants
 from iarbench.results.kinds import KINDS
 from iarbench.results.rows import Row, read_rows
 from iarbench.submit.board import Board, row_id
@@ -24,15 +24,9 @@ from iarbench.submit.board import Board, row_id
 def made(toys: Toys, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run of a plug-in beside a built-in detector, and the board it was submitted to."""
     folder = tmp_path_factory.mktemp("submitted")
-    (folder / "smooth.py").write_text(SMOOTH)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IARBENCH_GENERATORS", str(toys.family))
-        patch.setenv("IARBENCH_CACHE", str(folder / "cache"))
-        variants._all.cache_clear()
-        run = ["run", "--task", str(toys.task), "--detector", f"{folder}/smooth.py,encloss", "--encoder", "original"]
-        assert main([*run, "--out", str(folder / "run"), "--quiet"]) == 0
-        assert main(["submit", str(folder / "run"), "--board", str(folder / "board"), "--local"]) == 0
-    variants._all.cache_clear()
+    with runs_below(folder, toys) as run:
+        assert main([*run, "--out", str(folder / "run")]) == 0
+        assert submit(folder, "run") == 0
     return folder
 
 
@@ -41,15 +35,6 @@ def folder(made: Path, toy_family: Toys, tmp_path: Path) -> Path:
     """A copy of it, to be tampered with."""
     shutil.copytree(made, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def verify(folder: Path, capsys: pytest.CaptureFixture[str], *what: str) -> str:
-    capsys.readouterr()
-    status = main(["verify", *(what or ("--all",)), "--board", str(folder / "board")])
-    text = capsys.readouterr()
-    assert text.err == ""
-    assert status == (1 if "differs" in text.out else 0)
-    return text.out
 
 
 def name_of(folder: Path) -> str:
@@ -79,16 +64,11 @@ def test_a_submission_is_whole_and_small(made: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_same_run_twice_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    args = ["submit", str(folder / "run"), "--board", str(folder / "board"), "--local"]
-    assert main(args) == 2
+    assert submit(folder, "run") == 2
     assert f"is on {folder / 'board'} already, as {name_of(folder)}" in capsys.readouterr().err
-    before = board_files(folder / "board")
-    assert main([*args, "--replace", name_of(folder)]) == 0
-    assert board_files(folder / "board") == before
-
-
-def board_files(board: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(board)): path.read_bytes() for path in sorted(board.rglob("*")) if path.is_file()}
+    before = board_files(folder)
+    assert submit(folder, "run", "--replace", name_of(folder)) == 0
+    assert board_files(folder) == before
 
 
 def change_score(folder: Path) -> str:
