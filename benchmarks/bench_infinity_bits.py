@@ -12,7 +12,7 @@ import argparse
 
 import torch
 from bench_inverse import pixels
-from common import keep
+from common import keep, three_digits
 from torch import Tensor
 
 from iarbench.detector import mse
@@ -28,17 +28,13 @@ NOISE = (0.0, 0.004, 0.01, 0.02, 0.04)
 
 def found(quantizer: BinaryQuantizer, features: Tensor, known: Tensor) -> dict[str, float]:
     """Both ways on features (B, C, h, w) of images with these tokens (B, L)."""
-    told: dict[str, float] = {"error": _number(mse(features, quantizer.lookup(known)).mean())}
+    told: dict[str, float] = {"error": three_digits(mse(features, quantizer.lookup(known)).mean())}
     greedy, searched = quantizer(features)[0], search_bits(quantizer, features).tokens
     for name, tokens in (("greedy", greedy), ("searched", searched)):
         same = quantizer.unpack(tokens) == quantizer.unpack(known)
-        told[f"{name}_left"] = _number(mse(features, quantizer.lookup(tokens)).mean())
+        told[f"{name}_left"] = three_digits(mse(features, quantizer.lookup(tokens)).mean())
         told[f"{name}_bits"] = round(float(same.float().mean()), 4)
     return told
-
-
-def _number(value: Tensor) -> float:
-    return float(f"{float(value):.3g}")
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ import argparse
 
 import numpy as np
 import torch
-from common import keep, minis
+from common import keep, minis, three_digits
 from torch import Tensor
 
 from iarbench.content import images_path
@@ -60,10 +60,10 @@ def compare(target: Target, own: Tensor, tokens: Tensor, photos: Tensor) -> dict
     if searches(sides["own"]):
         found["search"] = sides["own"].searched(QuantLoss.solver).tokens
     return {
-        "error": _number(mse(sides["own"].f, truth).mean()),
-        "quantisation": _number(mse(sides["photos"].f, sides["photos"].quantized.features).mean()),
-        "greedy_error_of_the_truth": _number(mse(truth, target.tokenizer.quantize(truth).features).mean()),
-        "tokens": {name: _number((ids == tokens).float().mean()) for name, ids in found.items()},
+        "error": three_digits(mse(sides["own"].f, truth).mean()),
+        "quantisation": three_digits(mse(sides["photos"].f, sides["photos"].quantized.features).mean()),
+        "greedy_error_of_the_truth": three_digits(mse(truth, target.tokenizer.quantize(truth).features).mean()),
+        "tokens": {name: three_digits((ids == tokens).float().mean()) for name, ids in found.items()},
         "auroc": {
             against: {
                 name: round(auroc(Scores.of(values.numpy()), Scores.of(scores[against][name].numpy())).value, 3)
@@ -72,10 +72,6 @@ def compare(target: Target, own: Tensor, tokens: Tensor, photos: Tensor) -> dict
             for against in ("mirror", "photos")
         },
     }
-
-
-def _number(value: Tensor) -> float:
-    return float(f"{float(value):.3g}")
 
 
 @torch.no_grad()

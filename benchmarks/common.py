@@ -20,6 +20,11 @@ from iarbench.models import variants
 RESULTS = Path(__file__).parent / "results"
 
 
+def three_digits(value: torch.Tensor) -> float:
+    """A single number with three significant digits."""
+    return float(f"{float(value):.3g}")
+
+
 def repeated(count: int, out: Path) -> ImageSet:
     """An image set of ``count`` members of llamagen-mini, the packaged ones again and again under new ids."""
     packaged = ImageSet.open(images_path("iarbench-mini")).filter(source="llamagen-mini", split="test")

@@ -17,9 +17,11 @@ from iarbench.cli import main, parser
 from iarbench.models import variants
 from iarbench.results import tables
 from iarbench.results.view import View
+from tools.marked_part import MarkedPart
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+RESULTS = ROOT / "docs" / "results.md"
 
 
 @pytest.mark.parametrize("command", commands("README.md"))
@@ -28,7 +30,7 @@ def test_every_command_is_understood(command: str) -> None:
 
 
 def test_the_table_is_the_stored_result_of_the_command_above_it() -> None:
-    table = README.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
+    table = MarkedPart(ROOT / "README.md", "table").read()
     assert table == tables.markdown(of_demo()).strip()
     command = README.split("<!-- command -->")[1].split("```bash\n")[1].split("\n")[0]
     demo = (ROOT / "Makefile").read_text().split("\ndemo:")[1].split("\n")[1].strip()
@@ -36,19 +38,17 @@ def test_the_table_is_the_stored_result_of_the_command_above_it() -> None:
 
 
 def test_the_table_fits_a_glance() -> None:
-    table = README.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
+    table = MarkedPart(ROOT / "README.md", "table").read()
     assert len(table.splitlines()) - 2 <= 12
 
 
 def test_the_long_table_is_the_stored_result() -> None:
-    page = (ROOT / "docs" / "results.md").read_text()
-    table = page.split("<!-- table:begin -->")[1].split("<!-- table:end -->")[0].strip()
+    table = MarkedPart(RESULTS, "table").read()
     assert table == tables.markdown(of_mini(), View(all_scores=True, all_encoders=True)).strip()
 
 
 def test_the_table_of_strengths_is_the_stored_result() -> None:
-    page = (ROOT / "docs" / "results.md").read_text()
-    table = page.split("<!-- strengths:begin -->")[1].split("<!-- strengths:end -->")[0].strip()
+    table = MarkedPart(RESULTS, "strengths").read()
     assert table == tables.markdown(of_mini(("quantloss",), attacks=STRENGTHS)).strip()
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from iarbench.cli import main
+from tools.marked_part import MarkedPart
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = Path(__file__).parents[1] / "README.md"
 
 
 @pytest.mark.long
 def test_ones_own_method_is_on_a_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    walk = README.split("<!-- walk:begin -->")[1].split("<!-- walk:end -->")[0]
+    walk = MarkedPart(README, "walk").read()
     lines = re.findall(r"^iarbench .*$", walk, re.MULTILINE)
     commands = [shlex.split(line.partition("#")[0])[1:] for line in lines]
     assert [command[0] for command in commands] == ["new", "run", "compare", "submit", "verify", "board"]

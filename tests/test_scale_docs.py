@@ -13,6 +13,7 @@ import pytest
 from doc_pages import ROOT, commands
 
 from iarbench.cli import main, parser
+from tools.marked_part import MarkedPart
 
 PAGES = ["docs/scale.md", "examples/slurm/README.md", "examples/ray/README.md"]
 NARROW = ["--limit", "4", "--target", "llamagen-mini", "--encoder", "original", "--detector", "quantloss"]
@@ -59,7 +60,7 @@ def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_curve_is_the_stored_one() -> None:
     stored = json.loads((ROOT / "benchmarks" / "results" / "scale.json").read_text())["curve"]
-    table = (ROOT / "docs" / "scale.md").read_text().split("<!-- curve:begin -->\n")[1].split("<!-- curve:end -->")[0]
+    table = MarkedPart(ROOT / "docs" / "scale.md", "curve").read()
     rows = [re.findall(r"[\d,.]+", line) for line in table.splitlines()[2:]]
     assert [[float(cell.replace(",", "")) for cell in row] for row in rows] == [
         [one["rows"], one["images"], one["parts"]]

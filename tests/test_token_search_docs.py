@@ -8,6 +8,8 @@ from typing import Any
 
 from doc_pages import ROOT
 
+from tools.marked_part import MarkedPart
+
 PAGE = ROOT / "docs" / "token_search.md"
 
 
@@ -19,7 +21,7 @@ def stored(name: str) -> dict[str, dict[str, Any]]:
 
 def table(name: str) -> dict[str, list[float]]:
     """First cell of each line of a marked table -> the numbers of its other cells."""
-    lines = PAGE.read_text().split(f"<!-- {name}:begin -->\n")[1].split(f"<!-- {name}:end -->")[0].splitlines()[2:]
+    lines = MarkedPart(PAGE, name).read().splitlines()[2:]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {first: [float(n) for cell in rest for n in re.findall(r"[\d.]+", cell)] for first, *rest in cells}
 
