@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import resource
-import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import iarbench
 from iarbench import __version__
-from iarbench.device import cores
 from iarbench.errors import UserError
 from iarbench.files import alone, write_text
 from iarbench.harness.launch.order import command_line
 from iarbench.harness.leak_checks import Areas
+from iarbench.harness.machine import commit, hardware, package_version, peak_memory
 from iarbench.harness.plan import Plan, Settings
 from iarbench.specs import TaskRecord
 
@@ -156,9 +151,9 @@ def start(
         command=command or command_line(),
         started=_now(),
         iarbench=__version__,
-        git=_git(),
+        git=commit(),
         python=platform.python_version(),
-        packages={name: _version(name) for name in PACKAGES},
+        packages={name: package_version(name) for name in PACKAGES},
         hardware=hardware(),
         launch=launch,
     )
@@ -230,54 +225,6 @@ def finished(
     runs = tuple(sorted((*others, mine), key=lambda run: run.started))
     end = {"status": "finished", "runs": runs, "leak_checks": leak_checks, "results_key": results_key, "files": files}
     return manifest.model_copy(update=end)
-
-
-def hardware() -> dict[str, Any]:
-    """CPU model, cores, memory and, where torch is loaded and sees one, the GPU."""
-    found: dict[str, Any] = {
-        "cpu": _cpu_model(),
-        "cores": cores(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "platform": platform.platform(),
-    }
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _git() -> str | None:
-    """Commit of the source tree that runs, "-dirty" if changed; None for an installed package."""
-    root = Path(iarbench.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _now() -> str:

@@ -37,6 +37,13 @@ def divide(
     others = {name: board.read(name) for name in board.names() if name not in leaving}
     stored = [row for row in board.rows(record.name, record.effective.kind) if row.submission in others]
     there = {(_identity(row), _code(row, others[row.submission])): row for row in stored}
+    own = {(_identity(row), _code(row, submission)) for row in rows}
+
+    def way_out(name: str) -> str:
+        lost = sum(row.submission == name and what not in own for what, row in there.items())
+        told = f", which drops the {lost} rows of it that this run lacks" if lost else ""
+        return f"leave that out of the run, or give --replace {name} to put this run in its place{told}"
+
     new: list[Any] = []
     known: dict[str, list[Any]] = {}
     for row in rows:
@@ -44,7 +51,7 @@ def divide(
         if other is None:
             new.append(row)
         elif line := _difference(row, other):
-            raise UserError(f"{board.root} has other numbers: {line}; {_way_out(other.submission)}")
+            raise UserError(f"{board.root} has other numbers: {line}; {way_out(other.submission)}")
         else:
             known.setdefault(other.submission, []).append(row)
     elsewhere = tuple(
@@ -53,7 +60,7 @@ def divide(
     )
     for one in elsewhere:
         for line in _unequal_scores(board, one, scores):
-            raise UserError(f"{board.root} has other scores: {line}; {_way_out(one.submission)}")
+            raise UserError(f"{board.root} has other scores: {line}; {way_out(one.submission)}")
     if not new:
         raise UserError(f"{board.root} has every row of this run already, in {', '.join(known)}")
     return new, elsewhere
@@ -137,7 +144,3 @@ def _of_cells(scores: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
         if (tuple(cell), target) in wanted or (tuple(cell), None) in wanted
     ]
     return pd.concat(groups) if groups else scores.iloc[:0]
-
-
-def _way_out(name: str) -> str:
-    return f"leave that out of the run, or give --replace {name} to put this run in its place"

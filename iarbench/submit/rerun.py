@@ -13,7 +13,7 @@ from iarbench.attack import parse
 from iarbench.device import Precision
 from iarbench.errors import UserError
 from iarbench.files import write_text
-from iarbench.harness.manifest import hardware
+from iarbench.harness.machine import hardware
 from iarbench.harness.plan import Settings
 from iarbench.harness.run import prepare, run
 from iarbench.results.rows import CLEAN, TOLERANCE

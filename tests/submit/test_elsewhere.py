@@ -138,7 +138,9 @@ def test_other_numbers_are_refused(folder: Path, capsys: pytest.CaptureFixture[s
     (line,) = capsys.readouterr().err.splitlines()
     about = "encloss original toy-a none other-generators tpr_at_fpr matched 0.05"
     assert f"{board.root} has other numbers: {about}: value is 1.0 in {name}, 0.0 here; " in line
-    assert line.endswith(f"leave that out of the run, or give --replace {name} to put this run in its place")
+    lost = len([row for row in board.rows("toys", "provenance") if row.attack == "jpeg90"])
+    out = f"leave that out of the run, or give --replace {name} to put this run in its place"
+    assert line.endswith(f"{out}, which drops the {lost} rows of it that this run lacks")
     assert board_files(folder) == before
     assert submit(folder, "first", "--replace", name) == 0
     assert name not in board.names()
