@@ -95,7 +95,7 @@ class Provenance(Kind):
         from iarbench.results.compute import stored_cells
 
         found = stored_cells(root, parts, images, task.result_task())
-        rows = []
+        rows: list[Any] = []
         for cell in counted(found, "computing results", len(found), "scores"):
             rows.extend(cell.rows())
             cell.forget()
