@@ -112,11 +112,10 @@ class Audit:
 
     def summary(self) -> str:
         """One sentence."""
-        counts = [f"{len(self.of(level))} {name}" for level, name in (("damage", "damaged"), ("leak", "leaks"))]
-        images = len(self.seen.images)
-        if self.verdict == "clean":
-            return f"{images:,} images: no damage and no leak found, {len(self.of('note'))} notes"
-        return f"{images:,} images: {', '.join(counts)}, {len(self.of('note'))} notes"
+        names = {"damage": ("damaged", "damaged"), "leak": ("leak", "leaks"), "note": ("note", "notes")}
+        damage, leaks, notes = (f"{(n := len(self.of(level)))} {names[level][n != 1]}" for level in names)
+        found = "no damage and no leak found" if self.verdict == "clean" else f"{damage}, {leaks}"
+        return f"{len(self.seen.images):,} images: {found}, {notes}"
 
 
 def audit(names: Sequence[str], quiet: bool = False) -> Audit:

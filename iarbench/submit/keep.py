@@ -16,7 +16,7 @@ def kept(rows: list[Any], task: Task, source_of: Callable[[Any], str | None], su
 
     Left out: rows against one generator alone, unless it shares the target's tokenizer; the sets of scores that are not
     their detector's main one, but for `pooled`; under attacks that the task does not list (suites have dozens), all
-    sets but `pooled`; and guaranteed thresholds that the images are too few for.
+    but the main score against `pooled`; and guaranteed thresholds that the images are too few for.
     """
     main = main_scores(rows)
     listed = {CLEAN, *(parse(name).name for name in parse_task(task.text, task.spec.name).attacks)}
@@ -29,7 +29,9 @@ def kept(rows: list[Any], task: Task, source_of: Callable[[Any], str | None], su
         of_main = (row.detector, row.parameters, row.score_name) in main
         empty = row.threshold_kind == "guaranteed" and row.value is None
         pooled = row.nonmember_set == POOLED
-        return (pooled or (of_main and row.attack in listed and (not alone or sibling))) and not empty
+        if row.attack not in listed:
+            return of_main and pooled and not empty
+        return (pooled or (of_main and (not alone or sibling))) and not empty
 
     update = {"submission": submission}
     return [row.model_copy(update=update | {"source": source_of(row)}) for row in rows if shown(row)]

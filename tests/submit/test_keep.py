@@ -8,7 +8,7 @@ from iarbench.submit.keep import kept
 from iarbench.task import Task
 
 
-def test_attacks_beyond_the_tasks_own_keep_what_is_against_all_pooled() -> None:
+def test_attacks_beyond_the_tasks_own_keep_the_main_score_against_all_pooled() -> None:
     told = {"detector": "combined", "target": "var-mini"}
     rows = [
         row(**told, attack=attack, nonmember_set=others, score_name=score, primary=score == "combined")
@@ -23,7 +23,6 @@ def test_attacks_beyond_the_tasks_own_keep_what_is_against_all_pooled() -> None:
         ("jpeg50", "flickr", "combined"),
         ("jpeg50", "var-mini-s", "combined"),  # a sibling: one tokenizer
         ("jpeg30", "pooled", "combined"),
-        ("jpeg30", "pooled", "combined:greedy"),
     ]
     assert {(one.submission, one.source) for one in found} == {("mini-1", "where")}
 
