@@ -17,6 +17,7 @@ from iarbench.cli import main, parser
 from iarbench.models import variants
 from iarbench.results import tables
 from iarbench.results.view import View
+from iarbench.task import Task
 from tools.marked_part import MarkedPart
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,27 @@ def test_the_long_table_is_the_stored_result() -> None:
 def test_the_table_of_strengths_is_the_stored_result() -> None:
     table = MarkedPart(RESULTS, "strengths").read()
     assert table == tables.markdown(of_mini(("quantloss",), attacks=STRENGTHS)).strip()
+
+
+def test_the_table_of_the_suite_is_the_stored_result() -> None:
+    head, _, *lines = MarkedPart(RESULTS, "suite").read().splitlines()
+    attacks = ["none" if name == "clean" else name for name in cells(head)[1:]]
+    detectors = ("quantloss-modes", "reconstruction")
+    found = {
+        (row.target, row.attack, row.detector): f"{100 * row.value:.0f}"
+        for row in of_mini(detectors, attacks=tuple(attacks))
+        if row.primary and row.value is not None
+    }
+    expected = {
+        target: [" / ".join(found[target, attack, name] for name in detectors) for attack in attacks]
+        for target in Task.load("mini").spec.targets
+    }
+    assert {target: rest for target, *rest in map(cells, lines)} == expected
+
+
+def cells(line: str) -> list[str]:
+    """Of a line of a Markdown table."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_the_detector_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
