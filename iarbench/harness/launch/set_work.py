@@ -96,6 +96,8 @@ def finish_set(order: Order, out: Path, name: str = "", origin: Mapping[str, Any
     Raises:
         UserError: there is not one image, or `out` is taken by now.
     """
+    for unfinished in order.place.glob(".*.tmp"):  # of processes that outlived a killed command for a moment
+        unfinished.unlink(missing_ok=True)
     for shard in sorted(order.place.glob("*.parquet")):
         if not _rows(shard):
             shard.unlink()

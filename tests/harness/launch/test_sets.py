@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -34,6 +35,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_what_an_outliving_process_was_writing_is_no_part_of_a_set(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = generate_work.write_shard
+
+    def as_another_writes(found, path: Path) -> int:  # one of a killed command that has not ended yet
+        (path.parent / f".{path.name}.{platform.node()}.{os.getppid()}.tmp").write_bytes(b"half")
+        return write(found, path)
+
+    monkeypatch.setattr(generate_work, "write_shard", as_another_writes)
+    assert main([*GENERATE, "--out", str(tmp_path / "set")]) == 0
+    assert files(tmp_path / "set").keys() == files(whole).keys()
 
 
 def test_generating_resumes_at_the_shard_where_it_was_stopped(
