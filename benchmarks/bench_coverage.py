@@ -139,9 +139,12 @@ def tpr_cells(repetitions: int) -> list[dict[str, Any]]:
                             continue
                         redrawn = point.tpr.about == "at-fpr"
                         found.append((point.tpr.low, point.tpr.high) if redrawn else (None, None))
-                        if not redrawn and point.tpr.low is not None and point.tpr.high is not None:
+                        if not redrawn:
+                            low, high = point.tpr.low, point.tpr.high
+                            assert low is not None, "Clopper-Pearson has both ends"
+                            assert high is not None, "Clopper-Pearson has both ends"
                             there = shape.above(point.threshold, mean)
-                            given.append(point.tpr.low - EXACT <= there <= point.tpr.high + EXACT)
+                            given.append(low - EXACT <= there <= high + EXACT)
                     about: dict[str, Any] = {"shape": name, "fpr": fpr, "true": shape.tpr(fpr, mean), "n": n}
                     cells.append(about | (summary(found, about["true"]) if found else {"offered": 0.0}))
                     cells[-1]["at_threshold"] = float(np.mean(given)) if given else None

@@ -14,6 +14,11 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
+def cells(line: str) -> list[str]:
+    """Of a line of a Markdown table."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def commands(page: str) -> list[str]:
     """Every line of shell that calls iarbench, in the order of the page, without the comment behind it."""
     lines = "".join(blocks(page, "bash")).splitlines()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doc_pages import blocks, commands
+from doc_pages import blocks, cells, commands
 from PIL import Image
 from stored_board import STRENGTHS, of_demo, of_mini
 
@@ -67,11 +67,6 @@ def test_the_table_of_the_suite_is_the_stored_result() -> None:
         for target in Task.load("mini").spec.targets
     }
     assert {target: rest for target, *rest in map(cells, lines)} == expected
-
-
-def cells(line: str) -> list[str]:
-    """Of a line of a Markdown table."""
-    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_the_detector_of_the_readme_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

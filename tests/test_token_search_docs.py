@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from doc_pages import ROOT
+from doc_pages import ROOT, cells
 
 from tools.marked_part import MarkedPart
 
@@ -21,9 +21,8 @@ def stored(name: str) -> dict[str, dict[str, Any]]:
 
 def table(name: str) -> dict[str, list[float]]:
     """First cell of each line of a marked table -> the numbers of its other cells."""
-    lines = MarkedPart(PAGE, name).read().splitlines()[2:]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return {first: [float(n) for cell in rest for n in re.findall(r"[\d.]+", cell)] for first, *rest in cells}
+    lines = map(cells, MarkedPart(PAGE, name).read().splitlines()[2:])
+    return {first: [float(n) for cell in rest for n in re.findall(r"[\d.]+", cell)] for first, *rest in lines}
 
 
 def test_what_an_encoder_reads_is_the_stored_measurement() -> None:

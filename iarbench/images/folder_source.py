@@ -87,8 +87,8 @@ class _Pictures(Places):
         return (image_id for image_id, _ in self._files)
 
     def span(self, start: int, stop: int) -> Iterator[FoundImage]:
-        ends = [0, *self._ends]
-        for image_id, file in self._files[ends[start] : ends[stop]]:
+        begin, end = (self._ends[place - 1] if place else 0 for place in (start, stop))
+        for image_id, file in self._files[begin:end]:
             if (found := self._read(image_id, file)) is not None:
                 yield found
 
