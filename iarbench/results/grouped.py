@@ -1,8 +1,9 @@
-"""Rows in a sixth of the space: what the rows of one group have in common is written once.
+"""Rows in a ninth of the space: what the rows of one group have in common is written once.
 
-A line is a JSON object with the fields that all its rows share, and under `columns` the fields that differ, each with a
-list of one value per row. Fields with their default in all rows are left out. `iarbench.results.rows.read_rows` reads
-such lines as well as single rows.
+A line is a JSON object with the fields that all its rows share, and under `columns` the fields that differ: each a list
+of one value per row or, where that is shorter, `{"values": [...], "rows": [...]}`, the different values and for every
+row the place of its own among them, from 0. Fields with their default in all rows are left out.
+`iarbench.results.rows.read_rows` reads such lines as well as single rows.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ def grouped_lines(rows: Iterable[BaseModel]) -> list[str]:
 
 def ungrouped(found: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of one line, in full but for defaults."""
-    columns = found.get("columns")
-    if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
+    told = found.get("columns")
+    if not isinstance(told, dict):
         return [found]
-    if len({len(values) for values in columns.values()}) != 1:
+    columns = {name: column for name, values in told.items() if (column := _column(values)) is not None}
+    if len(columns) < len(told) or len({len(values) for values in columns.values()}) != 1:
         return [found]  # damaged, as whoever makes a row of it will say
     shared = {name: value for name, value in found.items() if name != "columns"}
     each = zip(*columns.values(), strict=True)
@@ -65,11 +67,34 @@ def _lines(rows: Sequence[BaseModel]) -> list[str]:
     }
     if not own:
         return [_text(shared)] * len(rows)
-    return [_text({**shared, "columns": own})]
+    return [_text({**shared, "columns": {name: _shorter(values) for name, values in own.items()}})]
 
 
-def _text(line: dict[str, Any]) -> str:
-    return json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _shorter(column: list[Any]) -> Any:
+    """A column as it is written: itself, or its different values and which of them every row has."""
+    texts = [_text(value) for value in column]
+    different = list(dict.fromkeys(texts))
+    folded = {
+        "values": [column[texts.index(text)] for text in different],
+        "rows": [different.index(text) for text in texts],
+    }
+    return min(column, folded, key=lambda told: len(_text(told)))
+
+
+def _column(told: Any) -> list[Any] | None:
+    """One value per row of a column as it is written; None where that is damaged."""
+    match told:
+        case list():
+            return told
+        case {"values": list(values), "rows": list(rows)} if all(
+            isinstance(row, int) and 0 <= row < len(values) for row in rows
+        ):
+            return [values[row] for row in rows]
+    return None
+
+
+def _text(told: Any) -> str:
+    return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _defaults(kind: type[BaseModel]) -> dict[str, Any]:

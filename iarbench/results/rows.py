@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from typing import Annotated, Any, Literal, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from iarbench.errors import UserError
 from iarbench.files import write_text
@@ -19,6 +19,9 @@ ROW_SCHEMA: Literal[1] = 1
 METRIC_VERSION = 2
 """Version of how values and intervals follow from scores; numbers of two versions are not compared. 2: the interval of
 a TPR is about the rate at exactly the nominal FPR (`iarbench.stats.tpr_interval`), without a bootstrap."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+"""A rate, an area under a curve, or an end of an interval about one: a row with another is refused."""
 
 AnyRow = TypeVar("AnyRow", bound=BaseModel)
 """A row of any kind of task."""
@@ -90,22 +93,22 @@ class Row(BaseModel):
     test non-members themselves; guaranteed: as matched, with 95% confidence that the rate is kept"""
     threshold: float | None = None
     """in the unit of the score: higher scores are flagged"""
-    value: float | None = None
+    value: Fraction | None = None
     """of the metric, in [0, 1]; None where it cannot be had, see `reason`"""
-    low: float | None = None
+    low: Fraction | None = None
     """lower end of the 95% interval"""
-    high: float | None = None
+    high: Fraction | None = None
     """upper end of the 95% interval"""
     interval: Literal["at-fpr", "at-threshold"] | None = None
     """what the interval of a TPR is about: the TPR where the FPR is exactly `fpr_nominal`, or, where the threshold is
     guaranteed or its images are too few for that, the TPR at this very threshold"""
     tolerance: float | None = None
     """how far `value` may be off when another machine recomputes it, see `TOLERANCE`"""
-    fpr_achieved: float | None = None
+    fpr_achieved: Fraction | None = None
     """fraction of the test non-members above the threshold"""
-    fpr_low: float | None = None
+    fpr_low: Fraction | None = None
     """of its 95% interval at this threshold; None for an oracle, whose FPR is what it was set to"""
-    fpr_high: float | None = None
+    fpr_high: Fraction | None = None
     n_members: int
     n_nonmembers: int
     n_calibration: int

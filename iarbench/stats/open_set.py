@@ -158,7 +158,7 @@ def _count(term: Term, question: Question, at: float | None, test: Mapping[str, 
 
 def _estimate(parts: Sequence[_Counted], draws: FloatArray) -> Estimate:
     value = sum(part.weight * float(np.mean(part.values)) for part in parts)
-    value = min(max(value, 0.0), 1.0)  # sums of weights round
+    value, draws = min(max(value, 0.0), 1.0), np.clip(draws, 0.0, 1.0)  # sums of weights round
     size = _effective_size(parts, value)
     exact, resampled = clopper_pearson(value * size, size), percentiles(draws)
     return Estimate(value, min(value, exact[0], resampled[0]), max(value, exact[1], resampled[1]))

@@ -198,8 +198,9 @@ class Board:
 
 
 def rows_digest(rows: Sequence[BaseModel]) -> str:
-    """SHA-256 of rows as a board stores them."""
-    return hashlib.sha256("\n".join(grouped_lines(rows)).encode()).hexdigest()
+    """SHA-256 of rows, however they are laid out in a file: of what differs from the defaults, a line of JSON each."""
+    told = (row.model_dump_json(exclude_defaults=True) for row in rows)
+    return hashlib.sha256("\n".join(told).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def about(row: Any) -> str:

@@ -26,6 +26,19 @@ def test_what_differs_stands_in_columns_and_reads_back(tmp_path: Path) -> None:
     assert read_rows(path) == rows
 
 
+def test_a_column_that_repeats_itself_is_written_by_its_different_values(tmp_path: Path) -> None:
+    fingerprints = ["a" * 64, "b" * 64, "a" * 64, "b" * 64]
+    rows = [row(images_fingerprint=one, n_members=place) for place, one in enumerate(fingerprints)]
+    (line,) = grouped_lines(rows)
+    assert json.loads(line)["columns"] == {
+        "n_members": [0, 1, 2, 3],
+        "images_fingerprint": {"values": ["a" * 64, "b" * 64], "rows": [0, 1, 0, 1]},
+    }
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n")
+    assert read_rows(path) == rows
+
+
 def test_another_cell_is_another_line_and_one_row_or_equal_ones_need_no_columns(tmp_path: Path) -> None:
     rows = [row(attack="none"), row(attack="jpeg50"), row(attack="jpeg50")]
     lines = grouped_lines(rows)
@@ -37,7 +50,14 @@ def test_another_cell_is_another_line_and_one_row_or_equal_ones_need_no_columns(
     assert read_rows(path) == rows
 
 
-@pytest.mark.parametrize("columns", [{"value": [1.0], "low": [0.5, 0.6]}, {"value": 1.0}, [], {}])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"value": [1.0], "low": [0.5, 0.6]}, {"value": 1.0}, [], {},
+        {"value": {"values": [1.0]}}, {"value": {"values": [1.0], "rows": [1]}},
+        {"value": {"values": [1.0], "rows": [-1]}},
+    ],
+)  # fmt: skip
 def test_damaged_columns_are_no_rows_and_said_in_a_line(columns: object, tmp_path: Path) -> None:
     found = {**json.loads(row().model_dump_json()), "columns": columns}
     assert ungrouped(found) == [found]

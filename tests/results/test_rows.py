@@ -41,6 +41,13 @@ def test_a_number_that_is_not_one_is_never_written(tmp_path: Path) -> None:
         Row(**(ROW.model_dump() | {"value": math.inf}))
 
 
+@pytest.mark.parametrize("field", ["value", "low", "high", "fpr_achieved", "fpr_low", "fpr_high"])
+@pytest.mark.parametrize("number", [1 + 2**-52, -(2**-52)])
+def test_no_rate_is_outside_0_and_1(field: str, number: float) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Row(**(ROW.model_dump() | {field: number}))
+
+
 LINE = ROW.model_dump()
 HELP = "delete the file and repeat the `iarbench run` command"
 

@@ -68,6 +68,16 @@ def test_a_closed_set_names_every_image() -> None:
     assert found.rate("rank1").low == pytest.approx(clopper_pearson(3, 3)[0])
 
 
+def test_no_end_of_an_interval_is_beyond_one_though_weights_round() -> None:
+    """Nine times a ninth is more than 1 in floating point."""
+    names = [f"generator-{place}" for place in range(9)]
+    rate = [Term(1 / 9, name, ones(20), ones(20)) for name in names]
+    test = {name: Scores.of(ones(20)) for name in names}
+    (found,) = answer([Question({"rank1": rate}, {name: ones(20) for name in names}, {}, None)], test, {}, draws=50)
+    assert sum([1 / 9] * 9) > 1
+    assert (found.rate("rank1").value, found.rate("rank1").high) == (1.0, 1.0)
+
+
 def test_too_few_calibration_images_are_a_reason_not_a_number() -> None:
     question = Question({"named": [named("a", 1)]}, {"a": ones(1)}, {"photos": {"photos": NINETEEN}}, 0.01)
     (found,) = answer([question], {"a": Scores.of(ones(1))}, {"photos": Scores.of(NINETEEN)})

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from iarbench.results.rows import Fraction
+
 ATTRIBUTION_ROW_SCHEMA: Literal[1] = 1
 """Version of the fields of a row."""
 
@@ -77,17 +79,17 @@ class AttributionRow(BaseModel):
     """the rate at which images of none may be named, in (0, 1); None for the closed set"""
     threshold: float | None = None
     """in standardised units: an image whose highest score is above it is named"""
-    value: float | None = None
+    value: Fraction | None = None
     """None where it cannot be had, see `reason`"""
-    low: float | None = None
+    low: Fraction | None = None
     """lower end of the 95% interval"""
-    high: float | None = None
+    high: Fraction | None = None
     """upper end of the 95% interval"""
-    chance: float | None = None
+    chance: Fraction | None = None
     """what a guess among as many classes reaches"""
     predicted: tuple[str, ...] = ()
     """of a balanced accuracy: the answers, in the order of the columns of `confusion`"""
-    confusion: dict[str, tuple[float, ...]] = {}
+    confusion: dict[str, tuple[Fraction, ...]] = {}
     """source or class of the test images -> fraction that got each answer; ties are divided"""
     n_images: int
     """test images that the number is about"""

@@ -114,7 +114,7 @@ class Setting:
     def _answers(self, level: str, source: str, threshold: float) -> FloatArray:
         named = self.maxima[source] > threshold
         shares = top_shares(self.tables[level][source]) * named[:, None]
-        return np.append(shares.mean(axis=0), 1 - named.mean())
+        return np.append(shares.mean(axis=0), np.mean(~named))
 
     def _count(self, source: str) -> int:
         return len(self.maxima[source])
