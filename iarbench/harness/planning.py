@@ -198,14 +198,5 @@ def _first(index: pa.Table, places: Places, most: int | None) -> Places:
 
 
 def _chunks(source: str, split: str, index: pa.Table, places: Places) -> list[Chunk]:
-    ids, hashes = (_at(index.column(name).combine_chunks(), places) for name in ("image_id", "sha256"))
-    size = CHUNK if len(ids) < MANY else LARGE_CHUNK
-    starts = range(0, len(ids), size)
-    return [Chunk(source, split, ids.slice(at, size), hashes.slice(at, size)) for at in starts]
-
-
-def _at(column: pa.Array, places: Places) -> pa.Array:
-    """The values at some places; a view where they follow each other."""
-    if len(places) and (np.diff(places) == 1).all():
-        return column.slice(places[0], len(places))
-    return column.take(pa.array(places))
+    size = CHUNK if len(places) < MANY else LARGE_CHUNK
+    return [Chunk(source, split, index, places[at : at + size]) for at in range(0, len(places), size)]

@@ -200,8 +200,6 @@ def recompute(root: Path, fpr: float | None = None) -> Outcome:
     Raises:
         UserError: `root` is not a finished run, a file of it is not as it was written, or it has no results at `fpr`.
     """
-    from iarbench.results.scores import load_compact_index
-
     manifest = manifests.read(root)
     if manifest is None:
         raise UserError(f"{root}: no run here; give the folder that `iarbench run --out` wrote")
@@ -216,7 +214,7 @@ def recompute(root: Path, fpr: float | None = None) -> Outcome:
     if changed := _changed(root, manifest, RESULTS[:2]) or seal.damaged_parts(root):
         raise UserError(f"{root / changed[0]} is damaged: it is not as the run wrote it; {again}")
     task = Task.restore(manifest.task)
-    rows = KINDS[task.spec.kind].compute_stored(root, seal.parts_of(root), load_compact_index(root), task)
+    rows = KINDS[task.spec.kind].compute_stored(root, seal.parts_of(root), task)
     return Outcome(task, rows, manifest.leak_checks)
 
 
@@ -239,9 +237,9 @@ def _conclude(plan: Plan, root: Path) -> Outcome:
     write_atomically(root / "images.parquet", partial(_write_index, plan.used))
     seal.write_parts(root, parts)
     kind = KINDS[plan.task.spec.kind]
-    rows = kind.compute_stored(root, parts, plan.index, plan.task)
+    rows = kind.compute_stored(root, parts, plan.task)
     write_rows(rows, root / "results.jsonl")
-    kind.write_more(root, parts, plan.index, plan.task)
+    kind.write_more(root, parts, plan.task)
     picture = root / ".results.png"
     kind.plot(rows, picture)
     os.replace(picture, root / "results.png")

@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iarbench.files import write_atomically
-from iarbench.images.compact import pack, unpack
+from iarbench.images.compact import Places, at, pack, unpack
 
 FORMAT = 1
 """Version of the score files: raising it makes every stored score be computed again."""
@@ -36,18 +37,20 @@ class Chunk:
 
     source: str
     split: str
-    ids: pa.StringArray
-    hashes: pa.Array
-    """as `iarbench.images.compact.pack` gives them"""
+    table: pa.Table
+    """compact (`iarbench.images.compact`); columns image_id and sha256, of these images and any others"""
+    places: Places
+    """its rows that these images are"""
 
     @classmethod
     def of(cls, source: str, split: str, image_ids: Sequence[str], sha256s: Sequence[str]) -> Self:
         """From ids and hashes as text."""
-        hashes = pack(pa.chunked_array([pa.array(sha256s, pa.string())])).combine_chunks()
-        return cls(source, split, pa.array(image_ids, pa.string()), hashes)
+        hashes = pack(pa.chunked_array([pa.array(sha256s, pa.string())]))
+        table = pa.table({"image_id": pa.array(image_ids, pa.string()), "sha256": hashes})
+        return cls(source, split, table, np.arange(len(table)))
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.places)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Chunk) and self._key == other._key
@@ -59,9 +62,19 @@ class Chunk:
     def _key(self) -> tuple[str, str, str]:
         return self.source, self.split, self.digest
 
+    # Made when asked for: kept, they would fill the memory of a run on many images.
+
+    @property
+    def ids(self) -> pa.StringArray:
+        return at(self.table.column("image_id"), self.places)
+
+    @property
+    def hashes(self) -> pa.Array:
+        """As `iarbench.images.compact.pack` gives them."""
+        return at(self.table.column("sha256"), self.places)
+
     @property
     def image_ids(self) -> tuple[str, ...]:
-        """Made when asked for: kept, they would fill the memory of a run on many images."""
         return tuple(self.ids.to_pylist())
 
     @cached_property

@@ -33,16 +33,37 @@ def compact(table: pa.Table) -> pa.Table:
         if name in columns and not pa.types.is_dictionary(columns[name].type):
             columns[name] = columns[name].dictionary_encode()
     own = pc.equal(columns["group"], columns["image_id"])
-    columns["group"] = pc.if_else(own, pa.scalar(None, pa.string()), columns["group"])
+    # `if_else` on the names themselves would keep the text of those that it leaves out
+    columns["group"] = columns["group"].take(pc.if_else(own, None, pa.array(np.arange(len(table)))))
     return pa.table(columns)
 
 
 def join(tables: list[pa.Table]) -> pa.Table:
-    """Compact tables one after the other, each column in one piece."""
+    """Compact tables one after the other, each column in one piece. The list is empty afterwards: the pieces of a
+    column go before the next column is joined, so that never all columns are there twice."""
     kinds = {table.schema.field("sha256").type for table in tables}
     if len(kinds) > 1:
-        tables = [_with(table, "sha256", pa.chunked_array([unpack(table.column("sha256"))])) for table in tables]
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+        tables[:] = [_with(table, "sha256", pa.chunked_array([unpack(table.column("sha256"))])) for table in tables]
+    pieces = {name: [table.column(name) for table in tables] for name in tables[0].column_names}
+    tables.clear()
+    columns = {name: _joined(pieces.pop(name)) for name in list(pieces)}
+    pa.default_memory_pool().release_unused()
+    return pa.table(columns)
+
+
+def one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array. One of a single piece is not copied, which `combine_chunks` does."""
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def at(column: pa.Array | pa.ChunkedArray, places: Places) -> pa.Array:
+    """The values at some places; a view where they follow each other."""
+    whole = one_piece(column)
+    if len(places) and (np.diff(places) == 1).all():
+        return whole.slice(places[0], len(places))
+    return whole.take(pa.array(places))
 
 
 def plain(table: pa.Table) -> pa.Table:
@@ -59,7 +80,7 @@ def where(table: pa.Table, **wanted: str) -> Places:
     """The rows of a compact table whose columns among `NAMES` hold these values."""
     keep = np.ones(len(table), dtype=bool)
     for name, value in wanted.items():
-        column = table.column(name).combine_chunks()
+        column = one_piece(table.column(name))
         known = column.dictionary.to_pylist()
         keep &= column.indices.to_numpy() == (known.index(value) if value in known else -1)
     return np.flatnonzero(keep)
@@ -95,6 +116,12 @@ def unpack(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     offsets = np.arange(0, len(digits) + 1, _DIGITS, dtype=np.int64 if len(digits) >= 2**31 else np.int32)
     kind = pa.large_string() if offsets.dtype == np.int64 else pa.string()
     return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
+
+
+def _joined(pieces: list[pa.ChunkedArray]) -> pa.Array:
+    """The pieces as one array; a single piece is not copied."""
+    chunks = [chunk for piece in pieces for chunk in piece.chunks]
+    return one_piece(pa.chunked_array(chunks, pieces[0].type).unify_dictionaries())
 
 
 def keys(column: pa.Array) -> npt.NDArray[np.uint64]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from iarbench.content import images_path
 from iarbench.errors import UserError
 from iarbench.images.audit import empty_cells, shared_files
-from iarbench.images.compact import INDEX_COLUMNS, keys
+from iarbench.images.compact import INDEX_COLUMNS, keys, one_piece
 from iarbench.images.decode import ImageError, decode
 from iarbench.images.listing import HASHED, Listing
 from iarbench.images.reading import parquet_files, small_columns, to_records
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = ["ImageRecord", "ImageSet"]
+
+_AT_ONCE = 2**14
+"""Rows whose cells are Python objects at a time."""
+_COUNTED = 2**20
+"""Rows whose sources and splits are text at a time."""
 
 _REMEDY = "; changed or damaged after the set was made: import it again with `iarbench images import SET --out NEW`"
 
@@ -119,11 +124,14 @@ class ImageSet:
 
     def counts(self) -> dict[tuple[str, str], int]:
         """(source, split) -> how many images."""
-        table = self._whole.table.select(["source", "split"]).take(pa.array(self._rows))
-        text = pa.table({name: table.column(name).cast(pa.string()) for name in table.column_names})
-        found = text.group_by(["source", "split"]).aggregate([([], "count_all")])
-        each = zip(*(found.column(name).to_pylist() for name in ("source", "split", "count_all")), strict=True)
-        return {(source, split): count for source, split, count in sorted(each)}
+        found: Counter[tuple[str, str]] = Counter()
+        names = ["source", "split"]
+        for start in range(0, len(self), _COUNTED):
+            rows = self._rows[start : start + _COUNTED]
+            table = pa.table({name: self._whole.column(name, rows) for name in names})
+            several = table.group_by(names).aggregate([([], "count_all")]).to_pydict()
+            found.update(dict(zip(zip(*map(several.get, names), strict=True), several["count_all"], strict=True)))
+        return dict(sorted(found.items()))
 
     def filter(self, **allowed: str | Collection[str] | None) -> ImageSet:
         """A view of the rows whose columns hold one of the allowed values: `filter(source="a", split=("x", "y"))`.
@@ -211,7 +219,7 @@ class ImageSet:
 
     def shared_files(self) -> list[str]:
         """A line for each two parts (source/split) that hold the same files; see `iarbench.images.audit`."""
-        hashes = keys(self._whole.table.column("sha256").combine_chunks())[self._rows]
+        hashes = keys(one_piece(self._whole.table.column("sha256")))[self._rows]
         ordered = np.sort(hashes)
         twice = np.isin(hashes, ordered[1:][ordered[1:] == ordered[:-1]])
         again = ImageSet(self._whole, self._rows[twice])
@@ -254,8 +262,8 @@ class ImageSet:
 
     def _cells(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """These columns row by row, some thousand rows in memory at a time."""
-        for start in range(0, len(self), 2**14):
-            some = self.slice(start, 2**14)
+        for start in range(0, len(self), _AT_ONCE):
+            some = self.slice(start, _AT_ONCE)
             yield from zip(*(some._column(name) for name in names), strict=True)
 
     def _by_file(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -145,6 +145,8 @@ class _Listed(Places):
 
     def __init__(self, file: Path, columns: _Chosen, downloaded: _Downloaded, report: ImportReport) -> None:
         self._file, self._columns, self._downloaded, self._report = file, columns, downloaded, report
+        self._ahead: tuple[int, Iterator[dict[str, Any]]] | None = None
+        """Where the last span ended, and the rows from there on: the next one mostly begins there or after it."""
 
     @cached_property
     def _first(self) -> tuple[dict[Path, int], int]:
@@ -167,7 +169,9 @@ class _Listed(Places):
 
     def span(self, start: int, stop: int) -> Iterator[FoundImage]:
         taken, _ = self._first
-        for row, values in enumerate(islice(_rows(self._file), start, stop), start=start):
+        ahead, self._ahead = self._ahead, None
+        begin, rows = ahead if ahead is not None and ahead[0] <= start else (0, _rows(self._file))
+        for row, values in enumerate(islice(rows, start - begin, stop - begin), start=start):
             where = f"{self._file} row {row}"
             url, name, found = self._find(values)
             if len(found) != 1:
@@ -177,6 +181,7 @@ class _Listed(Places):
                 self._report.skip(where, f"its file is another image's as well (row {first}: {found[0]})")
             elif (data := self._report.read(found[0])) is not None:
                 yield self._image(where, row, url, name, values, found[0], data)
+        self._ahead = stop, rows
 
     def _find(self, values: dict[str, Any]) -> tuple[str, str, list[Path]]:
         """Address and name in a row, "" where there is none, and the files that may be meant."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from iarbench.errors import UserError
 from iarbench.images.audit import empty_cells
-from iarbench.images.compact import IdTable, compact, groups, join, unpack
+from iarbench.images.compact import IdTable, compact, groups, join, one_piece, unpack
 from iarbench.images.reading import UnreadableError, row_groups, small_columns
 
 HASHED = ["image_id", "sha256", "source", "split", "group", "condition"]
@@ -41,7 +41,7 @@ class Listing:
         tables = []
         for file in files:
             try:
-                sizes, table = tuple(row_groups(file)), small_columns(file).select(HASHED)
+                sizes, table = tuple(row_groups(file)), small_columns(file, HASHED)
             except UnreadableError as error:
                 if set_aside is None:
                     raise
@@ -64,7 +64,7 @@ class Listing:
     @cached_property
     def ids(self) -> IdTable:
         """Where each id stands."""
-        return IdTable(self.table.column("image_id").combine_chunks())
+        return IdTable(one_piece(self.table.column("image_id")))
 
     @cached_property
     def _starts(self) -> Rows:

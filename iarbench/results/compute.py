@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from iarbench import __version__
 from iarbench.progress import counted
@@ -33,7 +32,7 @@ from iarbench.results.rows import (
     clean_first,
     mirrored,
 )
-from iarbench.results.scores import current
+from iarbench.results.scores import current, load_compact_index
 from iarbench.results.stored import stored_scores
 from iarbench.stats.metrics import OperatingPoint, Reference, Rule, auroc, tpr_at_fpr
 from iarbench.stats.thresholds import ScoreError, Scores
@@ -62,7 +61,7 @@ def compute_rows(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -
 
 def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> Iterator[Cell]:
     """Every named score of every detector for every target. Arguments and errors: as for `compute_rows`."""
-    index = _index_of(images, task)
+    index = _checked(ImageIndex(images), task)
     ours = current(scores, images, task.name, task.targets)
     groups = ours.groupby(list(CELL), observed=True)
     for keys, frame in counted(groups, "computing results", groups.ngroups, "scores"):
@@ -70,19 +69,16 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> It
         yield Cell(identity, FrameScores(identity, frame, index), task, index)
 
 
-def stored_cells(root: Path, parts: Iterable[str], images: pa.Table, task: ResultTask) -> list[Cell]:
-    """The same from the files of a run (relative to `root`), which are read when they are needed; `images`: its index,
-    compact (`iarbench.images.compact`).
-    """
-    index = _index_of(images, task)
+def stored_cells(root: Path, parts: Iterable[str], task: ResultTask) -> list[Cell]:
+    """The same from the files of a run (relative to `root`), which are read when they are needed."""
+    index = _checked(ImageIndex(load_compact_index(root)), task)
     found = [
         Cell(identity, scores, task, index) for identity, scores in stored_scores(root, parts, task.targets, index)
     ]
     return sorted(found, key=lambda cell: tuple(cell.identity[name] for name in CELL))
 
 
-def _index_of(images: pd.DataFrame | pa.Table, task: ResultTask) -> ImageIndex:
-    index = ImageIndex(images)
+def _checked(index: ImageIndex, task: ResultTask) -> ImageIndex:
     index.check_apart(task.calibration_split, {task.member_split, task.nonmember_split})
     return index
 

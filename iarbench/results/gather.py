@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from iarbench.errors import UserError
+from iarbench.images.compact import one_piece
 from iarbench.results.image_index import ImageIndex
 from iarbench.results.known import Known
 from iarbench.results.quality import Left, left
@@ -25,7 +26,7 @@ def known_of(tables: Iterable[pa.Table], index: ImageIndex, whose: str, attack_v
     scores, there = np.full(len(index), np.nan), np.zeros(len(index), dtype=bool)
     seconds: list[FloatArray] = []
     for table in tables:
-        places = index.places(*(table.column(name).combine_chunks() for name in ("image_id", "sha256")))
+        places = index.places(*(one_piece(table.column(name)) for name in ("image_id", "sha256")))
         current = np.flatnonzero(places >= 0)
         places = places[current]
         again = there[places]
@@ -47,7 +48,7 @@ def left_of(tables: Iterable[tuple[str, pa.Table]], index: ImageIndex, places: n
     measured: dict[str, FloatArray] = {}
     for name, table in tables:
         values = measured.setdefault(name, np.full(len(index), np.nan))
-        at = index.places(*(table.column(name).combine_chunks() for name in ("image_id", "sha256")))
+        at = index.places(*(one_piece(table.column(name)) for name in ("image_id", "sha256")))
         current = np.flatnonzero(at >= 0)
         values[at[current]] = table.column("score").to_numpy()[current]
     return left({name: values[places] for name, values in measured.items()})

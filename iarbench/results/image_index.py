@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iarbench.errors import UserError
-from iarbench.images.compact import INDEX_COLUMNS, IdTable, Places, compact, join, pack, unpack
+from iarbench.images.compact import INDEX_COLUMNS, IdTable, Places, compact, join, one_piece, pack, unpack
 from iarbench.results.known import Known
 from iarbench.stats.thresholds import ScoreError, Scores
 
@@ -55,7 +55,7 @@ class ImageIndex:
         columns = {name: table.column(name) for name in INDEX_COLUMNS}
         del table
         for name in INDEX_COLUMNS:
-            columns[name] = _one_piece(columns[name].take(order))
+            columns[name] = one_piece(columns[name].take(order))
         del order
         self._ids, self._sha256, self._group = columns["image_id"], columns["sha256"], columns["group"]
         self._sources, self._source = _codes(columns["source"])
@@ -169,10 +169,6 @@ class ImageIndex:
                 raise UserError(f"group {name} is in both {calibration} and {test}; put each group in one split")
 
 
-def _one_piece(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
 def _codes(column: pa.DictionaryArray) -> tuple[list[str], npt.NDArray[np.int16]]:
     """The names of a column, and which of them each row has."""
     return column.dictionary.to_pylist(), column.indices.to_numpy().astype(np.int16)
@@ -181,7 +177,7 @@ def _codes(column: pa.DictionaryArray) -> tuple[list[str], npt.NDArray[np.int16]
 def _same(mine: pa.Array, at: Places, theirs: pa.Array, there: Places) -> npt.NDArray[np.bool_]:
     """(n,) whether the hashes at these places are the same."""
     packed = pack(pa.chunked_array([theirs])) if pa.types.is_fixed_size_binary(mine.type) else theirs
-    packed = _one_piece(packed)
+    packed = one_piece(packed)
     if packed.type != mine.type:
         mine = unpack(mine.take(pa.array(at)))
         at = np.arange(len(mine))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
     from pydantic import BaseModel
     from rich.console import Console, RenderableType
 
@@ -34,13 +33,12 @@ class Kind(ABC):
     def compute(self, scores: pd.DataFrame, images: pd.DataFrame, task: Task) -> list[Any]:
         """Every row that the scores allow."""
 
-    def compute_stored(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> list[Any]:
-        """Every row that the stored scores allow; `parts`: their files, relative to `root`; `images`: their index,
-        compact (`iarbench.images.compact`)."""
-        from iarbench.images.compact import plain
-        from iarbench.results.scores import load_scores
+    def compute_stored(self, root: Path, parts: Sequence[str], task: Task) -> list[Any]:
+        """Every row that the stored scores of the images in `root`/images.parquet allow; `parts`: their files, relative
+        to `root`."""
+        from iarbench.results.scores import load_index, load_scores
 
-        return self.compute(load_scores(root, parts), plain(images).to_pandas(), task)
+        return self.compute(load_scores(root, parts), load_index(root), task)
 
     @abstractmethod
     def plot(self, rows: Rows, path: Path, fpr: float | None = None) -> None:
@@ -72,7 +70,7 @@ class Kind(ABC):
         else:
             console.file.write(self.plain(rows, view) + "\n")
 
-    def write_more(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> None:  # noqa: B027
+    def write_more(self, root: Path, parts: Sequence[str], task: Task) -> None:  # noqa: B027
         """Write its `files` below `root`; none unless a kind says so."""
 
 
@@ -89,12 +87,12 @@ class Provenance(Kind):
 
         return compute_rows(scores, images, task.result_task())
 
-    def compute_stored(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> list[Any]:
+    def compute_stored(self, root: Path, parts: Sequence[str], task: Task) -> list[Any]:
         """A detector at a target under an attack at a time: its scores alone are in memory."""
         from iarbench.progress import counted
         from iarbench.results.compute import stored_cells
 
-        found = stored_cells(root, parts, images, task.result_task())
+        found = stored_cells(root, parts, task.result_task())
         rows: list[Any] = []
         for cell in counted(found, "computing results", len(found), "scores"):
             rows.extend(cell.rows())
@@ -162,13 +160,12 @@ class Attribution(Kind):
 
         return markdown(rows, view)
 
-    def write_more(self, root: Path, parts: Sequence[str], images: pa.Table, task: Task) -> None:
-        from iarbench.images.compact import plain
+    def write_more(self, root: Path, parts: Sequence[str], task: Task) -> None:
         from iarbench.results.attribution.per_image import write_per_image
-        from iarbench.results.scores import load_scores
+        from iarbench.results.scores import load_index, load_scores
 
         scores = load_scores(root, parts)
-        write_per_image(scores, plain(images).to_pandas(), task.attribution_task(), root / self.files[0])
+        write_per_image(scores, load_index(root), task.attribution_task(), root / self.files[0])
 
 
 KINDS: dict[str, Kind] = {"provenance": Provenance(), "attribution": Attribution()}

@@ -9,7 +9,7 @@ from iarbench.errors import UserError
 from iarbench.registry import did_you_mean
 from iarbench.results import seal
 from iarbench.results.compute import Cell, cells_of, stored_cells
-from iarbench.results.scores import load_compact_index, load_index, load_scores
+from iarbench.results.scores import load_index, load_scores
 from iarbench.results.view import encoder_order
 from iarbench.submit.board import Board
 from iarbench.submit.check_run import finished
@@ -54,7 +54,7 @@ def cells_of_run(root: Path) -> list[Cell]:
     """Every cell of a finished run. Raises UserError when it is none, or its task asks another question."""
     task = Task.restore(finished(root).task)
     _require_provenance(str(root), task)
-    return stored_cells(root, seal.parts_of(root), load_compact_index(root), task.result_task())
+    return stored_cells(root, seal.parts_of(root), task.result_task())
 
 
 def every_side(where: str, board: Board, *, all_scores: bool = False) -> list[Cell]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 
 from iarbench.stats.intervals import RARE, clopper_pearson, independent_groups
-from iarbench.stats.thresholds import FloatArray, IntArray, Scores, descending
+from iarbench.stats.thresholds import Codes, FloatArray, IntArray, Scores, descending
 
 NO_VARIANCE = 1e-13
 """Of a share: what running sums leave of a variance that is 0."""
@@ -63,7 +64,7 @@ def _cuts(sample: Scores) -> Cuts:
     return Cuts(sample.scores[order], share, size)
 
 
-def _of_set(groups: IntArray, inside: np.ndarray) -> tuple[FloatArray, FloatArray]:
+def _of_set(groups: Codes, inside: np.ndarray) -> tuple[FloatArray, FloatArray]:
     """Flagged share (n + 1,) of one set and the share's variance, whole groups being independent.
 
     With c_g of the n_g images of group g flagged and a share p in all, the variance is
@@ -71,31 +72,45 @@ def _of_set(groups: IntArray, inside: np.ndarray) -> tuple[FloatArray, FloatArra
     """
     before, sizes, n_groups = _seen_before(groups[inside])
     count = len(sizes)
-    added = np.zeros((3, len(groups)))
-    added[:, inside] = np.ones(count), 2 * before + 1, sizes
-    flagged, squares, products = (_running(row) for row in added)
-    share, of_all = flagged / count, float(sizes.sum())  # each image adds its group's size: the sum of n_g^2
+    share = _running(_placed(inside, 1.0))
+    share /= count
     if n_groups < 2:
         return share, np.zeros(len(groups) + 1)
-    spread = np.maximum(squares - 2 * share * products + share**2 * of_all, 0.0)
-    return share, n_groups / (n_groups - 1) * spread / count**2
+    # in place: a sample may have millions of images
+    variance, products = _running(_placed(inside, 2.0 * before + 1)), _running(_placed(inside, sizes))
+    products *= 2 * share
+    variance -= products
+    variance += share**2 * float(sizes.sum())  # each image adds its group's size: the sum of n_g^2
+    np.maximum(variance, 0.0, out=variance)
+    variance *= n_groups / (n_groups - 1)
+    variance /= count**2
+    return share, variance
+
+
+def _placed(inside: np.ndarray, values: npt.ArrayLike) -> FloatArray:
+    """(n,) with these values at the places that are inside, else 0."""
+    found = np.zeros(len(inside))
+    found[inside] = values
+    return found
 
 
 def _running(values: FloatArray) -> FloatArray:
     """Sums (n + 1,) of the first 0..n values."""
-    return np.concatenate([[0.0], np.cumsum(values)])
+    found = np.zeros(len(values) + 1)
+    np.cumsum(values, out=found[1:])
+    return found
 
 
-def _seen_before(groups: IntArray) -> tuple[IntArray, IntArray, int]:
+def _seen_before(groups: Codes) -> tuple[Codes, Codes, int]:
     """For each image (n,) how many of its group come before it, and how many its group has; and how many groups."""
-    sizes = np.bincount(groups)
-    order = np.argsort(groups, kind="stable")
-    before = np.empty(len(groups), dtype=np.intp)
-    before[order] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    sizes = np.bincount(groups).astype(np.int32)
+    order = np.argsort(groups, kind="stable").astype(np.int32)
+    before = np.empty(len(groups), dtype=np.int32)
+    before[order] = np.arange(len(groups), dtype=np.int32) - np.repeat(np.cumsum(sizes, dtype=np.int32) - sizes, sizes)
     return before, sizes[groups], int(np.count_nonzero(sizes))
 
 
-def _rarer_groups(groups: IntArray) -> FloatArray:
+def _rarer_groups(groups: Codes) -> FloatArray:
     """(n + 1,) how many groups have a flagged image, or one that is not: the smaller number."""
     before, sizes, n_groups = _seen_before(groups)
     touched, whole = _running(1.0 * (before == 0)), _running(1.0 * (before + 1 == sizes))

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+Codes = npt.NDArray[np.int32]
 
 TOLERANCE = 1e-9  # (99 + 1) * 0.01 and its like must not fall on the wrong side of 1
 
@@ -40,8 +41,8 @@ class Scores:
     """
 
     scores: FloatArray
-    groups: IntArray
-    sets: IntArray
+    groups: Codes
+    sets: Codes
 
     @classmethod
     def of(cls, scores: npt.ArrayLike, groups: Sequence[object] | npt.NDArray[np.generic] | None = None) -> Scores:
@@ -52,18 +53,18 @@ class Scores:
         if bad := int((~np.isfinite(values)).sum()):
             raise ScoreError(f"{bad} of {len(values)} scores are not finite")
         if groups is None:
-            codes = np.arange(len(values), dtype=np.intp)
+            codes = np.arange(len(values), dtype=np.int32)
         elif len(groups) != len(values):
             raise ScoreError(f"{len(values)} scores but {len(groups)} groups")
         else:
-            codes = np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.intp)
-        return cls(values, codes, np.zeros(len(values), dtype=np.intp))
+            codes = np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int32)
+        return cls(values, codes, np.zeros(len(values), dtype=np.int32))
 
     @classmethod
     def pool(cls, parts: Sequence[Scores]) -> Scores:
         """The sets of all `parts` side by side, each with equal weight; groups stay within their part."""
-        group_starts = np.cumsum([0] + [part.n_groups for part in parts])
-        set_starts = np.cumsum([0] + [part.n_sets for part in parts])
+        group_starts = np.cumsum([0] + [part.n_groups for part in parts], dtype=np.int32)
+        set_starts = np.cumsum([0] + [part.n_sets for part in parts], dtype=np.int32)
         return cls(
             np.concatenate([part.scores for part in parts]),
             np.concatenate([part.groups + start for part, start in zip(parts, group_starts, strict=False)]),

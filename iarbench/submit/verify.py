@@ -10,11 +10,10 @@ import pandas as pd
 
 from iarbench import content
 from iarbench.errors import UserError
-from iarbench.images.compact import plain
 from iarbench.results import seal
 from iarbench.results.kinds import KINDS
 from iarbench.results.rows import read_rows
-from iarbench.results.scores import load_compact_index
+from iarbench.results.scores import load_index
 from iarbench.submit.board import Board, Cell, Submission, about, rows_digest
 from iarbench.submit.check_run import check_task, finished, incomplete
 from iarbench.submit.elsewhere import differences
@@ -60,11 +59,11 @@ def verify_run(root: Path) -> Iterator[str]:
     try:
         manifest = finished(root)
         check_task(manifest.task)
-        task, index = Task.restore(manifest.task), load_compact_index(root)
+        task = Task.restore(manifest.task)
         kind = KINDS[task.spec.kind]
-        rows = kind.compute_stored(root, seal.parts_of(root), index, task)
+        rows = kind.compute_stored(root, seal.parts_of(root), task)
         yield from _compare(rows, read_rows(root / "results.jsonl", kind.row()), str(root / "results.jsonl"))
-        yield from _images(manifest.images.set, plain(index).to_pandas())
+        yield from _images(manifest.images.set, load_index(root))
     except UserError as error:
         yield str(error)
 

@@ -13,6 +13,7 @@ import pytest
 from official_layouts import write_official_layouts
 from PIL import Image
 
+from iarbench.images import list_source
 from iarbench.images.image_set import ImageSet
 from iarbench.images.importing import FoundImage, ImportReport
 from iarbench.images.places import Places
@@ -149,6 +150,21 @@ def test_a_span_in_the_middle_needs_none_before_it(make: Callable[[Path], dict[s
     before, middle = list(places.span(0, 1)), list(places.span(1, 3))
     assert list(opened(asked)[0].span(1, 3)) == middle
     assert list(places)[: len(before) + len(middle)] == before + middle
+
+
+def test_a_list_is_read_on_from_where_the_last_span_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = listed(tmp_path / "in")
+    whole = {item.name: item for item in opened(asked)[0]}
+    places, _ = opened(asked)
+    places.digest()  # which file belongs to which row takes one reading
+    reads: list[Path] = []
+    rows = list_source._rows
+    monkeypatch.setattr(list_source, "_rows", lambda file: [reads.append(file), rows(file)][1])
+    spans = [(0, 1), (1, 2), (4, 5), (5, 7), (0, 2)]  # a gap for another process, and back for one that failed
+    found = [[item.name.rpartition(" ")[2] for item in places.span(*span)] for span in spans]
+    assert found == [["0"], ["1"], [], ["5"], ["0", "1"]]
+    assert len(reads) == 2
+    assert {item.name: item for item in places.span(0, 7)} == whole
 
 
 def test_of_a_damaged_row_group_the_rest_is_named_and_the_next_one_read(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import run_folder
 from iarbench.errors import UserError
 from iarbench.results.compute import compute_rows, stored_cells
 from iarbench.results.rows import Row
-from iarbench.results.scores import IDENTITY, PART_COLUMNS, load_compact_index, load_index, load_scores
+from iarbench.results.scores import IDENTITY, PART_COLUMNS, load_index, load_scores
 
 TASK = run_folder.task(fprs=(0.05,))
 
@@ -50,7 +50,7 @@ def files(root: Path) -> list[str]:
 
 
 def stored(root: Path) -> list[Row]:
-    return [row for cell in stored_cells(root, files(root), load_compact_index(root), TASK) for row in cell.rows()]
+    return [row for cell in stored_cells(root, files(root), TASK) for row in cell.rows()]
 
 
 def test_a_cell_at_a_time_gives_the_same_rows(folder: Path) -> None:
