@@ -46,8 +46,10 @@ def join(tables: list[pa.Table]) -> pa.Table:
         tables[:] = [_with(table, "sha256", pa.chunked_array([unpack(table.column("sha256"))])) for table in tables]
     pieces = {name: [table.column(name) for table in tables] for name in tables[0].column_names}
     tables.clear()
-    columns = {name: _joined(pieces.pop(name)) for name in list(pieces)}
-    pa.default_memory_pool().release_unused()
+    columns = {}
+    for name in list(pieces):
+        columns[name] = _joined(pieces.pop(name))
+        pa.default_memory_pool().release_unused()
     return pa.table(columns)
 
 
@@ -102,7 +104,8 @@ def pack(column: pa.ChunkedArray) -> pa.ChunkedArray:
             if piece is None:
                 return column
             pieces.append(piece)
-    return pa.chunked_array(pieces, _SHA256)
+    # copied: of many pieces that are not Arrow's own memory the place is not given back
+    return pa.chunked_array([pa.concat_arrays(pieces)] if pieces else [], _SHA256)
 
 
 def unpack(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -32,7 +32,7 @@ from iarbench.results.rows import (
     clean_first,
     mirrored,
 )
-from iarbench.results.scores import current, load_compact_index
+from iarbench.results.scores import current, index_pieces
 from iarbench.results.stored import stored_scores
 from iarbench.stats.metrics import OperatingPoint, Reference, Rule, auroc, tpr_at_fpr
 from iarbench.stats.thresholds import ScoreError, Scores
@@ -71,7 +71,7 @@ def cells_of(scores: pd.DataFrame, images: pd.DataFrame, task: ResultTask) -> It
 
 def stored_cells(root: Path, parts: Iterable[str], task: ResultTask) -> list[Cell]:
     """The same from the files of a run (relative to `root`), which are read when they are needed."""
-    index = _checked(ImageIndex(load_compact_index(root)), task)
+    index = _checked(ImageIndex(index_pieces(root)), task)
     found = [
         Cell(identity, scores, task, index) for identity, scores in stored_scores(root, parts, task.targets, index)
     ]

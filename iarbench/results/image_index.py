@@ -42,20 +42,21 @@ class Role:
 class ImageIndex:
     """The index of a run, looked up by role, always in image_id order: a place is a row in that order."""
 
-    def __init__(self, images: pd.DataFrame | pa.Table) -> None:
-        """`images`: columns INDEX_COLUMNS, compact (`iarbench.images.compact`) or not.
+    def __init__(self, images: pd.DataFrame | list[pa.Table]) -> None:
+        """`images`: columns INDEX_COLUMNS; or compact tables of them (`iarbench.images.compact`), which the list has
+        no more afterwards.
 
         Raises:
             UserError: an id occurs twice.
         """
-        table = pa.Table.from_pandas(images, preserve_index=False) if isinstance(images, pd.DataFrame) else images
-        table = join([compact(table.select(list(INDEX_COLUMNS)))])
-        order = pc.sort_indices(table.column("image_id"))
+        if isinstance(images, pd.DataFrame):
+            images = [compact(pa.Table.from_pandas(images[list(INDEX_COLUMNS)], preserve_index=False))]
         # a column at a time: two copies of all of them would be the most that is ever held
-        columns = {name: table.column(name) for name in INDEX_COLUMNS}
-        del table
+        columns = dict(zip(INDEX_COLUMNS, join(images).select(INDEX_COLUMNS).columns, strict=True))
+        order = pc.sort_indices(columns["image_id"])
         for name in INDEX_COLUMNS:
             columns[name] = one_piece(columns[name].take(order))
+            pa.default_memory_pool().release_unused()
         del order
         self._ids, self._sha256, self._group = columns["image_id"], columns["sha256"], columns["group"]
         self._sources, self._source = _codes(columns["source"])

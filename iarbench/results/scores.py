@@ -55,7 +55,6 @@ MEASURED_BY = ["image_id", "sha256", "attack", "attack_version", SIZE]
 """What a measure belongs to."""
 
 ANEW = "delete it and repeat the `iarbench run` command, which writes it anew"
-_AT_ONCE = 2**16
 
 
 def load_scores(run: Path, parts: Iterable[str] | None = None) -> pd.DataFrame:
@@ -166,19 +165,20 @@ def facts(about: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 def load_index(run: Path) -> pd.DataFrame:
     """The image index of the run: one row per image, columns INDEX_COLUMNS. Raises UserError when it is not there."""
-    return plain(load_compact_index(run)).to_pandas()
+    return plain(join(index_pieces(run))).to_pandas()
 
 
-def load_compact_index(run: Path) -> pa.Table:
-    """The same in a hundred bytes per image (`iarbench.images.compact`)."""
+def index_pieces(run: Path) -> list[pa.Table]:
+    """The same as compact tables (`iarbench.images.compact`) that follow each other."""
     path = run / "images.parquet"
     if not path.is_file():
         raise UserError(f"no images.parquet in {run}: give the folder that `iarbench run --out` wrote")
     with opened(path) as file:
         if missing := _lacking(file.schema_arrow, INDEX_COLUMNS):
             raise UserError(f"{path} lacks the columns {', '.join(missing)}; {ANEW}")
-        batches = file.iter_batches(_AT_ONCE, columns=list(INDEX_COLUMNS))
-        return join([compact(pa.Table.from_batches([batch])) for batch in batches])
+        # batches that cross the borders of row groups take three times the memory
+        groups = (file.read_row_group(group, list(INDEX_COLUMNS)) for group in range(file.num_row_groups))
+        return [compact(table) for table in groups]
 
 
 @contextmanager

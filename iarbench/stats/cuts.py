@@ -52,8 +52,10 @@ def _cuts(sample: Scores) -> Cuts:
     order = descending(sample)
     groups, sets = sample.groups[order], sample.sets[order]
     own = [_of_set(groups, sets == code) for code in range(sample.n_sets)]
-    share = np.mean([one for one, _ in own], axis=0)
-    variance = np.sum([one for _, one in own], axis=0) / len(own) ** 2
+    share, variance = own[0]
+    if len(own) > 1:
+        share = np.mean([one for one, _ in own], axis=0)
+        variance = np.sum([one for _, one in own], axis=0) / len(own) ** 2
     weights = sample.weights
     most, least = 1.0 / float(weights @ weights), independent_groups(sample)
     with np.errstate(divide="ignore", invalid="ignore"):
