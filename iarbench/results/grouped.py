@@ -1,4 +1,4 @@
-"""Rows in a ninth of the space: what the rows of one group have in common is written once.
+"""Rows in a seventh of the space: what the rows of one group have in common is written once.
 
 A line is a JSON object with the fields that all its rows share, and under `columns` the fields that differ: each a list
 of one value per row or, where that is shorter, `{"values": [...], "rows": [...]}`, the different values and for every
@@ -21,10 +21,6 @@ TOGETHER = (
     "score_name",
     "encoder",
     "target",
-    "attack",
-    "nonmember_set",
-    "setting",
-    "left_out",
 )
 """Rows that follow each other and agree in these of their fields are one group."""
 

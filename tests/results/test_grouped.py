@@ -39,11 +39,11 @@ def test_a_column_that_repeats_itself_is_written_by_its_different_values(tmp_pat
     assert read_rows(path) == rows
 
 
-def test_another_cell_is_another_line_and_one_row_or_equal_ones_need_no_columns(tmp_path: Path) -> None:
-    rows = [row(attack="none"), row(attack="jpeg50"), row(attack="jpeg50")]
+def test_another_target_is_another_line_and_one_row_or_equal_ones_need_no_columns(tmp_path: Path) -> None:
+    rows = [row(target="toy-a"), row(target="toy-b"), row(target="toy-b")]
     lines = grouped_lines(rows)
-    assert [("columns" in json.loads(line), json.loads(line)["attack"]) for line in lines] == [
-        (False, "none"), (False, "jpeg50"), (False, "jpeg50")
+    assert [("columns" in json.loads(line), json.loads(line)["target"]) for line in lines] == [
+        (False, "toy-a"), (False, "toy-b"), (False, "toy-b")
     ]  # fmt: skip
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(f"{line}\n" for line in lines))
