@@ -1,7 +1,7 @@
 """What each of our detectors costs: seconds an image on one core at every mini, and its peak memory an image.
 
 Each detector is measured in a process of its own, on 16 images as a run scores them on a CPU, after one that is not
-counted; one that takes more than `SLOW` seconds an image gets 2. Seconds are processor time, which other processes
+counted; one that takes more than `SLOW` seconds an image gets 4. Seconds are processor time, which other processes
 disturb least. The memory is what the process holds at its peak beyond what it held before; Linux alone tells it. What
 a detector declares (`seconds_per_image`, `mib_per_image`) is the largest over the minis.
 
@@ -36,7 +36,7 @@ from iarbench.models import variants
 from iarbench.registry import DETECTORS
 
 SLOW = 1.0
-COUNT, FEW = 16, 2
+COUNT, FEW = 16, 4  # of four at once consists what descends through a decoder, however few there are
 LEARNT_FROM = 20  # of the others a quarter, which is what the gallery of `lida` takes of each
 
 
