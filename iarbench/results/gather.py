@@ -31,8 +31,8 @@ def known_of(tables: Iterable[pa.Table], index: ImageIndex, whose: str, attack_v
         places = places[current]
         again = there[places]
         there[places] = True
-        if again.any() or len(np.unique(places)) < len(places):
-            (name,) = index.ids(places[again][:1] if again.any() else _twice(places))
+        if again.any() or len(twice := _twice(places)):
+            (name,) = index.ids(places[again][:1] if again.any() else twice)
             raise UserError(f"{whose}: image {name} has two scores; use a fresh --out folder")
         scores[places] = table.column("score").to_numpy()[current]
         seconds.append(table.column("seconds").to_numpy()[current])
@@ -55,5 +55,8 @@ def left_of(tables: Iterable[tuple[str, pa.Table]], index: ImageIndex, places: n
 
 
 def _twice(places: np.ndarray) -> np.ndarray:
+    """The first place that is there twice, or none; mostly they are in order."""
+    if (np.diff(places) > 0).all():
+        return places[:0]
     ordered = np.sort(places)
     return ordered[1:][np.diff(ordered) == 0][:1]
