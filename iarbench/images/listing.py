@@ -41,7 +41,7 @@ class Listing:
         tables = []
         for file in files:
             try:
-                sizes, table = tuple(row_groups(file)), small_columns(file, HASHED)
+                sizes, table = tuple(row_groups(file)), small_columns(file).select(HASHED)
             except UnreadableError as error:
                 if set_aside is None:
                     raise
