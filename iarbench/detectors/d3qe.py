@@ -41,6 +41,8 @@ class D3QE(Detector):
     name: ClassVar[str] = "d3qe"
     uses_target: ClassVar[bool] = False
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
+    seconds_per_image: ClassVar[float | None] = 0.0052
+    mib_per_image: ClassVar[float | None] = 1.8
 
     def __init__(self, trained_on: str = "llamagen-mini", epochs: int = 30) -> None:
         if epochs < 1:

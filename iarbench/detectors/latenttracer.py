@@ -36,6 +36,8 @@ class LatentTracer(Detector):
 
     name: ClassVar[str] = "latenttracer"
     requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode", "grad"})
+    seconds_per_image: ClassVar[float | None] = 2.7
+    mib_per_image: ClassVar[float | None] = 19
 
     def __init__(self, preset: Literal["official", "iclr"] = "official") -> None:
         self.preset = preset

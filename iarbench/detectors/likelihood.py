@@ -64,6 +64,8 @@ class Likelihood(Detector):
     name: ClassVar[str] = "likelihood"
     reads: ClassVar[frozenset[str]] = frozenset({"transformer"})
     requires: ClassVar[frozenset[str]] = frozenset({"quantize"})
+    seconds_per_image: ClassVar[float | None] = 0.17
+    mib_per_image: ClassVar[float | None] = 3
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ _SHA256 = pa.binary(32)
 _DIGITS = 64
 _AT_ONCE = 2**16
 
-Places = npt.NDArray[np.int64]
+Places = npt.NDArray[np.integer[Any]]
 
 
 def compact(table: pa.Table) -> pa.Table:

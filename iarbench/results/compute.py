@@ -95,6 +95,7 @@ class Cell:
         self.name = whose(identity)
         # of many images only what one attack after the other needs, with the clean ones, stays in memory
         several = min(512, KEPT // max(1, len(index)))
+        self._is_large = several < 4
         self.known = lru_cache(max(4 if task.mirrored else 2, several // 8))(scores.known)
         self.gather = lru_cache(max(4, several))(self._gather)
         self.left = cache(self._left)
@@ -152,6 +153,8 @@ class Cell:
         for attack in self.attacks:
             for set_name, parts in sets.items():
                 yield from self._set_rows(attack, set_name, parts)
+            if self._is_large:
+                self.gather.cache_clear()
 
     def _set_rows(self, attack: str, set_name: str, parts: tuple[Sources, ...]) -> Iterator[Row]:
         task = self.task

@@ -8,12 +8,11 @@ import pandas as pd
 import pyarrow as pa
 
 from iarbench.errors import UserError
-from iarbench.images.compact import narrowed
+from iarbench.images.compact import Places, narrowed
 from iarbench.results.gather import known_of
 from iarbench.results.image_index import ImageIndex
 from iarbench.results.known import CellScores, Known, whose
 from iarbench.results.quality import Left, left_by_attack
-from iarbench.stats.thresholds import IntArray
 
 
 class FrameScores(CellScores):
@@ -35,5 +34,5 @@ class FrameScores(CellScores):
             raise UserError(f"{self._whose}/{attack}: no score belongs to the images; use a fresh --out")
         return found
 
-    def left(self, attack: str, places: IntArray) -> Left:
+    def left(self, attack: str, places: Places) -> Left:
         return left_by_attack(self._parts[attack], self._index.ids(places))

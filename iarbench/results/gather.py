@@ -44,14 +44,16 @@ def known_of(tables: Iterable[pa.Table], index: ImageIndex, whose: str, attack_v
 
 
 def left_of(tables: Iterable[tuple[str, pa.Table]], index: ImageIndex, places: np.ndarray) -> Left:
-    """What an attack left of the images at `places`, from (measure, table of image_id, sha256 and score)."""
+    """What an attack left of the images at `places` (n,), ascending and different, from (measure, table of image_id,
+    sha256 and score)."""
     measured: dict[str, FloatArray] = {}
     for name, table in tables:
-        values = measured.setdefault(name, np.full(len(index), np.nan))
+        values = measured.setdefault(name, np.full(len(places), np.nan))
         at = index.places(*(one_piece(table.column(name)) for name in ("image_id", "sha256")))
-        current = np.flatnonzero(at >= 0)
-        values[at[current]] = table.column("score").to_numpy()[current]
-    return left({name: values[places] for name, values in measured.items()})
+        rows = np.searchsorted(places, at)
+        asked = np.flatnonzero(places.take(rows, mode="clip") == at) if len(places) else np.array([], dtype=np.intp)
+        values[rows[asked]] = table.column("score").to_numpy()[asked]
+    return left(measured)
 
 
 def _twice(places: np.ndarray) -> np.ndarray:

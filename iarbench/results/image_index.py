@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -61,10 +62,9 @@ class ImageIndex:
         self._ids, self._sha256, self._group = columns["image_id"], columns["sha256"], columns["group"]
         self._sources, self._source = _codes(columns["source"])
         self._splits, self._split = _codes(columns["split"])
-        self._table = IdTable(self._ids)
-        if (twice := self._table.repeated()) is not None:
-            raise UserError(f"image {twice} is in the index twice; ids must be unique")
-        self._begins: dict[str, int] = {}
+        same = pc.equal(self._ids.slice(1), self._ids.slice(0, max(0, len(self) - 1)))
+        if (twice := pc.index(same, True).as_py()) >= 0:
+            raise UserError(f"image {self._ids[twice]} is in the index twice; ids must be unique")
         self.part = cache(self._part)
         self.fingerprint = cache(self._fingerprint)
         self.count_groups = cache(self._count_groups)
@@ -81,14 +81,23 @@ class ImageIndex:
             pc.coalesce(self._group, self._ids),
             "/",
         )
-        return pc.rank(names, tiebreaker="dense").to_numpy().astype(np.int32) - 1
+        numbers = pc.rank(names, tiebreaker="dense").to_numpy().astype(np.int32)
+        del names
+        pa.default_memory_pool().release_unused()
+        numbers -= 1
+        return numbers
+
+    @cached_property
+    def _table(self) -> IdTable:
+        """Where each id stands, for parts whose images do not follow each other."""
+        return IdTable(self._ids)
 
     def _part(self, sources: Sources, split: str, most: Most) -> Places:
         """Places of the images of `sources` in `split`."""
         wanted = np.isin(self._source, [self._sources.index(name) for name in sources if name in self._sources])
         if split not in self._splits:
             return np.array([], dtype=np.int64)
-        found = np.flatnonzero(wanted & (self._split == self._splits.index(split)))
+        found = np.flatnonzero(wanted & (self._split == self._splits.index(split))).astype(np.int32)
         keep = np.ones(len(found), dtype=bool)
         for source, count in most:
             if source in self._sources:
@@ -110,15 +119,12 @@ class ImageIndex:
         """(n,) the places of images, -1 for those that are not in the index with these bytes."""
         if not len(image_ids):
             return np.array([], dtype=np.int64)
-        first = image_ids[0].as_py()
-        begin = self._begins.get(first)
-        # most parts hold images that follow each other, and several parts the same images
-        if begin is not None and self._ids.slice(begin, len(image_ids)).equals(image_ids):
-            found = np.arange(begin, begin + len(image_ids))
+        begin = bisect_left(range(len(self)), image_ids[0].as_py(), key=lambda place: str(self._ids[place].as_py()))
+        # most parts hold images that follow each other
+        if self._ids.slice(begin, len(image_ids)).equals(image_ids):
+            found: Places = np.arange(begin, begin + len(image_ids))
         else:
             found = self._table.places(image_ids)
-            if found[0] >= 0 and (np.diff(found) == 1).all():
-                self._begins[first] = int(found[0])
         known = np.flatnonzero(found >= 0)
         same = _same(self._sha256, found[known], sha256, known)
         found[known[~same]] = -1

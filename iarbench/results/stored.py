@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from iarbench.errors import UserError
+from iarbench.images.compact import Places
 from iarbench.results.gather import known_of, left_of
 from iarbench.results.image_index import ImageIndex
 from iarbench.results.known import CellScores, Known, whose
@@ -29,7 +30,6 @@ from iarbench.results.scores import (  # fmt: skip
     facts,
     opened,
 )
-from iarbench.stats.thresholds import IntArray
 
 OF_PARTS = tuple(name for name in IDENTITY if name not in ("attack", "attack_version"))
 """What the parts of one detector at one target have in common."""
@@ -66,7 +66,7 @@ class StoredScores(CellScores):
             raise UserError(f"{self._whose}/{attack}: no score belongs to the images of the run; use a fresh --out")
         return found
 
-    def left(self, attack: str, places: IntArray) -> Left:
+    def left(self, attack: str, places: Places) -> Left:
         version, size, _ = self._parts.attacks[attack]
         paths = self._measured.get((attack, version, size), ())
         return left_of((table for path in paths for table in _named(path, MEASURES)), self._index, places)

@@ -56,11 +56,18 @@ def _cuts(sample: Scores) -> Cuts:
     if len(own) > 1:
         share = np.mean([one for one, _ in own], axis=0)
         variance = np.sum([one for _, one in own], axis=0) / len(own) ** 2
+    del own, sets
     weights = sample.weights
     most, least = 1.0 / float(weights @ weights), independent_groups(sample)
+    del weights
+    size = 1 - share
+    size *= share
     with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.minimum(share * (1 - share) / variance + 1, most)
-    size = np.where(variance > NO_VARIANCE, size, least)
+        size /= variance
+    size += 1
+    np.minimum(size, most, out=size)
+    size[~(variance > NO_VARIANCE)] = least
+    del variance
     few = _rarer_groups(groups) < RARE
     size[few] = np.minimum(size[few], least)
     return Cuts(sample.scores[order], share, size)
@@ -112,8 +119,9 @@ def _seen_before(groups: Codes) -> tuple[Codes, Codes, int]:
     return before, sizes[groups], int(np.count_nonzero(sizes))
 
 
-def _rarer_groups(groups: Codes) -> FloatArray:
+def _rarer_groups(groups: Codes) -> Codes:
     """(n + 1,) how many groups have a flagged image, or one that is not: the smaller number."""
     before, sizes, n_groups = _seen_before(groups)
-    touched, whole = _running(1.0 * (before == 0)), _running(1.0 * (before + 1 == sizes))
+    first, last = before == 0, before + 1 == sizes
+    touched, whole = (np.cumsum(np.insert(seen, 0, False), dtype=np.int32) for seen in (first, last))
     return np.minimum(touched, n_groups - whole)

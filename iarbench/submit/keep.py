@@ -23,7 +23,7 @@ def kept(rows: list[Any], task: Task, source_of: Callable[[Any], str | None], su
 
     def shown(row: Any) -> bool:
         if not isinstance(row, Row):
-            return True
+            return row.main or row.attack in listed
         alone = row.nonmember_set in task.generators
         sibling = row.nonmember_set in task.siblings.get(row.target, ())
         of_main = (row.detector, row.parameters, row.score_name) in main
