@@ -16,7 +16,7 @@ def kept(rows: list[Any], task: Task, source_of: Callable[[Any], str | None], su
 
     Left out: rows against one generator alone, unless it shares the target's tokenizer; the sets of scores that are not
     their detector's main one, but for `pooled`; under attacks that the task does not list (suites have dozens), all
-    but the main score against `pooled`; and guaranteed thresholds that the images are too few for.
+    but the main score, of provenance tasks against `pooled`; and guaranteed thresholds that the images are too few for.
     """
     main = main_scores(rows)
     listed = {CLEAN, *(parse(name).name for name in parse_task(task.text, task.spec.name).attacks)}

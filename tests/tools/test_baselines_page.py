@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from doc_pages import cells
+
+from tools.baselines_page import ITERATIVE, LIKELIHOOD, iterative, likelihood, stored
+
+
+def test_the_page_shows_the_stored_rows() -> None:
+    assert ITERATIVE.read() == iterative(stored("mini-iterative"))
+    assert LIKELIHOOD.read() == likelihood(stored("mini"))
+
+
+def test_every_detector_has_every_target_and_the_best_is_first() -> None:
+    head, _, *lines = (cells(line) for line in iterative(stored("mini-iterative")).splitlines())
+    assert len(head) == 8
+    assert {len(line) for line in lines} == {8}
+    means = [float(line[-1].partition(",")[0]) for line in lines]
+    assert means == sorted(means, reverse=True)
+    names = [line[0] for line in lines]
+    assert len(set(names)) == len(names)
+    assert {"`latenttracer`", "`latenttracer:preset=iclr`", "`aedr`", "`quantloss`", "`likelihood`"} <= set(names)
+
+
+def test_the_likelihood_of_every_target_stands_against_all_others_at_once() -> None:
+    lines = [cells(line) for line in likelihood(stored("mini")).splitlines()[2:]]
+    pooled = {line[0]: line[2:] for line in lines if line[1] == "pooled"}
+    assert len(pooled) == 6
+    assert pooled["var-mini"][:2] == ["1.000 [0.964, 1.000]", "100 [96, 100]"]
+    assert "–" not in {cell for line in pooled.values() for cell in line}
