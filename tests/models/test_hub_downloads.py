@@ -90,7 +90,7 @@ def test_a_broken_download_is_resumed_verified_and_cached(hub: str, tmp_path: Pa
     offline = find(tmp_path, "http://127.0.0.1:9", HF_HUB_OFFLINE="1")
     assert offline.stdout == first.stdout
 
-    path.resolve().write_bytes(CONTENT[:-1] + b"\0")
+    path.resolve().write_bytes(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))
     damaged = find(tmp_path, hub)
     assert damaged.returncode == 1
     assert "is damaged (SHA-256 differs): delete it and try again" in damaged.stderr
