@@ -12,6 +12,7 @@ from statistics import mean
 from marked_part import MarkedPart
 
 from iarbench.results.rows import AUROC, CLEAN, COMPETITOR, POOLED, TPR, Row, main_scores, read_rows
+from iarbench.text_table import markdown_table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "baselines.md"
@@ -36,12 +37,8 @@ def iterative(rows: Sequence[Row]) -> str:
             found.setdefault(key, {}).setdefault(row.target, []).append(row)
     targets = sorted({target for each in found.values() for target in each})
     lines = sorted((line(each, targets) for each in found.values()), key=lambda one: one[0], reverse=True)
-    return markdown(["detector", *targets, "mean"], [cells for _, cells in lines])
-
-
-def markdown(head: list[str], lines: list[list[str]]) -> str:
-    """A table."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *lines])
+    head = ["detector", *targets, "mean"]
+    return markdown_table(head, [cells for _, cells in lines], len(head))
 
 
 def pooled(row: Row) -> bool:
@@ -85,8 +82,9 @@ def likelihood(rows: Sequence[Row]) -> str:
     against = [POOLED, "flickr", *sorted({target for target, _ in found})]  # a target: a sibling, with its tokenizer
     order = sorted((key for key in found if key[1] in against), key=lambda key: (key[0], against.index(key[1])))
     lines = [[*key, *(found[key].get(one, "–") for one in wanted)] for key in order if (SHOWN[0], 0.01) in found[key]]
-    head = [f"{score}: {'AUROC' if rate is None else f'TPR at {rate:.0%}'}" for score, rate in wanted]
-    return markdown(["target", "against", *head], lines)
+    head = ["target", "against"]
+    head += [f"{score}: {'AUROC' if rate is None else f'TPR at {rate:.0%}'}" for score, rate in wanted]
+    return markdown_table(head, lines, len(head))
 
 
 if __name__ == "__main__":

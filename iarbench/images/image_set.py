@@ -129,8 +129,8 @@ class ImageSet:
         for start in range(0, len(self), _COUNTED):
             rows = self._rows[start : start + _COUNTED]
             table = pa.table({name: self._whole.column(name, rows) for name in names})
-            several = table.group_by(names).aggregate([([], "count_all")]).to_pydict()
-            found.update(dict(zip(zip(*map(several.get, names), strict=True), several["count_all"], strict=True)))
+            for row in table.group_by(names).aggregate([([], "count_all")]).to_pylist():
+                found[row["source"], row["split"]] += row["count_all"]
         return dict(sorted(found.items()))
 
     def filter(self, **allowed: str | Collection[str] | None) -> ImageSet:

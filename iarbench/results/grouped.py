@@ -69,11 +69,9 @@ def _lines(rows: Sequence[BaseModel]) -> list[str]:
 def _shorter(column: list[Any]) -> Any:
     """A column as it is written: itself, or its different values and which of them every row has."""
     texts = [_text(value) for value in column]
-    different = list(dict.fromkeys(texts))
-    folded = {
-        "values": [column[texts.index(text)] for text in different],
-        "rows": [different.index(text) for text in texts],
-    }
+    different = dict(zip(texts, column, strict=True))
+    places = {text: place for place, text in enumerate(different)}
+    folded = {"values": list(different.values()), "rows": [places[text] for text in texts]}
     return min(column, folded, key=lambda told: len(_text(told)))
 
 

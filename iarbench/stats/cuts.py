@@ -103,9 +103,9 @@ def _placed(inside: np.ndarray, values: npt.ArrayLike) -> FloatArray:
     return found
 
 
-def _running(values: FloatArray) -> FloatArray:
-    """Sums (n + 1,) of the first 0..n values."""
-    found = np.zeros(len(values) + 1)
+def _running(values: np.ndarray, kind: type[np.generic] = np.float64) -> np.ndarray:
+    """Sums (n + 1,), of this type, of the first 0..n values."""
+    found = np.zeros(len(values) + 1, dtype=kind)
     np.cumsum(values, out=found[1:])
     return found
 
@@ -122,6 +122,5 @@ def _seen_before(groups: Codes) -> tuple[Codes, Codes, int]:
 def _rarer_groups(groups: Codes) -> Codes:
     """(n + 1,) how many groups have a flagged image, or one that is not: the smaller number."""
     before, sizes, n_groups = _seen_before(groups)
-    first, last = before == 0, before + 1 == sizes
-    touched, whole = (np.cumsum(np.insert(seen, 0, False), dtype=np.int32) for seen in (first, last))
+    touched, whole = _running(before == 0, np.int32), _running(before + 1 == sizes, np.int32)
     return np.minimum(touched, n_groups - whole)
