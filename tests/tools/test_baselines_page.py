@@ -2,16 +2,17 @@ from __future__ import annotations
 
 from doc_pages import cells
 
-from tools.baselines_page import ITERATIVE, LIKELIHOOD, iterative, likelihood, stored
+from tools.baselines_page import AEDR, ITERATIVE, LIKELIHOOD, aedr, detectors, likelihood, stored
 
 
 def test_the_page_shows_the_stored_rows() -> None:
-    assert ITERATIVE.read() == iterative(stored("mini-iterative"))
+    assert ITERATIVE.read() == detectors(stored("mini-iterative"))
+    assert AEDR.read() == aedr()
     assert LIKELIHOOD.read() == likelihood(stored("mini"))
 
 
 def test_the_best_detector_is_first_and_what_lacks_a_target_last() -> None:
-    head, _, *lines = (cells(line) for line in iterative(stored("mini-iterative")).splitlines())
+    head, _, *lines = (cells(line) for line in detectors(stored("mini-iterative")).splitlines())
     assert len(head) == 8
     assert {len(line) for line in lines} == {8}
     means = [-1.0 if "–" in line else float(line[-1].partition(",")[0]) for line in lines]
@@ -19,6 +20,14 @@ def test_the_best_detector_is_first_and_what_lacks_a_target_last() -> None:
     names = [line[0] for line in lines]
     assert len(set(names)) == len(names)
     assert {"`latenttracer`", "`latenttracer:preset=iclr`", "`aedr`", "`quantloss`", "`likelihood`"} <= set(names)
+
+
+def test_aedr_is_a_line_with_homogeneity_and_one_without() -> None:
+    lines = [cells(line) for line in aedr().splitlines()[2:]]
+    assert [(line[0], line[2]) for line in lines] == [
+        ("`aedr-plain`", "100 [98, 100], 1.000"),
+        ("`aedr`", "99 [97, 100], 1.000"),
+    ]
 
 
 def test_the_likelihood_of_every_target_stands_against_all_others_at_once() -> None:
