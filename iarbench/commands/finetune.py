@@ -127,5 +127,6 @@ def finetune(args: argparse.Namespace) -> int:
     file = args.out / f"{name}.safetensors"
     half = {k: v.cpu().half().contiguous() for k, v in inverse_state(tokenizer).items()}
     write_atomically(file, lambda opened: opened.write(save(half)))
-    print(f"saved {file}: loss {losses[0]:.3g} -> {losses[-1]:.3g} in {time.monotonic() - began:.0f} s")
+    ends = " -> ".join(f"{loss:.3g}" for loss in losses[:: max(len(losses) - 1, 1)])  # one number for one epoch
+    print(f"saved {file}: mean loss of an epoch {ends} in {time.monotonic() - began:.0f} s")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import io
 import shutil
 from pathlib import Path
@@ -125,7 +126,8 @@ def test_other_classes_never_resume(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_finetuning_on_another_count_never_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["finetune", "--generator", "taming-mini", "--epochs", "1", "--out", str(tmp_path), "--threads", "1"]
     assert main([*words, "--count", "2"]) == 0
-    capsys.readouterr()
+    said = capsys.readouterr().out
+    assert re.search(r"mean loss of an epoch [0-9.e-]+ in \d+ s$", said.strip()), said  # of one epoch, one number
     assert main([*words, "--count", "3"]) == 2
     assert "is of a training that differs in images (2, now 3), pixels;" in capsys.readouterr().err
     assert main([*words, "--count", "3", "--restart"]) == 0
