@@ -14,6 +14,7 @@ from marked_part import MarkedPart
 from iarbench.results.attribution.rows import AttributionRow
 from iarbench.results.attribution.tables import markdown
 from iarbench.results.rows import read_rows
+from iarbench.results.view import View
 from iarbench.task import Task
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +26,8 @@ PART = MarkedPart(PAGE, "table")
 def table() -> str:
     """The table of the stored rows under the task's own attacks, as the page has it."""
     own = Task.load("attribution-mini").spec.attacks
-    return markdown([row for row in read_rows(ROWS, AttributionRow) if row.attack in own])
+    rows = [row for row in read_rows(ROWS, AttributionRow) if row.attack in own]
+    return markdown(rows, View(all_encoders=True))
 
 
 def main(run: Path) -> None:
