@@ -12,7 +12,8 @@ from toys import Toys, make_toys
 from iarbench import progress
 from iarbench.models import variants
 
-progress.EVERY = math.inf  # on a busy machine some work lasts long enough to say how far it is, beside what a test reads
+# On a busy machine some work lasts long enough to say how far it is, beside what a test reads.
+progress.EVERY = math.inf
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background jobs ignore Ctrl-C, and so would every command that a test starts and interrupts.
