@@ -28,6 +28,7 @@ from iarbench.content import images_path
 from iarbench.detector import Detector, apply, fits, what_it_reads
 from iarbench.evidence import NO_ENCODER, Evidence, Target
 from iarbench.fit_batch import FitBatch
+from iarbench.harness.asked import asked_for
 from iarbench.harness.choose import choose
 from iarbench.harness.plan import Settings
 from iarbench.harness.targets import load_targets
@@ -40,11 +41,12 @@ COUNT, FEW = 16, 4  # of four at once consists what descends through a decoder, 
 LEARNT_FROM = 20  # of the others a quarter, which is what the gallery of `lida` takes of each
 
 
-def images(source: str, split: str, count: int) -> Tensor:
-    """The first packaged images of a source, float32 (count, 3, H, W) in [0, 1]."""
-    records = next(ImageSet.open(images_path("iarbench-mini")).filter(source=source, split=split).iterate(count))
+def images(source: str, split: str, count: int) -> tuple[Tensor, tuple[str, ...]]:
+    """The first packaged images of a source, float32 (count, 3, H, W) in [0, 1], and what their generator was asked."""
+    some = ImageSet.open(images_path("iarbench-mini")).filter(source=source, split=split)
+    records = next(some.iterate(count))
     pixels = torch.stack([torch.from_numpy(np.array(record.pil())) for record in records])
-    return pixels.permute(0, 3, 1, 2).float() / 255
+    return pixels.permute(0, 3, 1, 2).float() / 255, asked_for(some, [record.image_id for record in records])
 
 
 def learnt(detector: Detector, target: Target) -> tuple[dict[str, Tensor], float]:
@@ -53,9 +55,10 @@ def learnt(detector: Detector, target: Target) -> tuple[dict[str, Tensor], float
         return {}, 0.0
     sources = dict.fromkeys(minis(), LEARNT_FROM // 4) | {target.name: LEARNT_FROM, "flickr": LEARNT_FROM}
     makers = tuple(name for name, count in sources.items() for _ in range(count))
-    pictures = torch.cat([images(name, "fit", count) for name, count in sources.items()])
+    each = [images(name, "fit", count) for name, count in sources.items()]
+    pictures, conditions = torch.cat([some for some, _ in each]), tuple(one for _, some in each for one in some)
     own, real = (torch.tensor([name == wanted for name in makers]) for wanted in (target.name, "flickr"))
-    batch = FitBatch(Evidence(target, pictures), own, makers, real)
+    batch = FitBatch(Evidence(target, pictures, conditions=conditions), own, makers, real)
     began = time.process_time()
     found = detector.fit([batch])
     return found, time.process_time() - began
@@ -73,11 +76,11 @@ def measure(name: str, target_name: str) -> dict[str, float]:
     )
     target = load_targets([wanted], Settings(device="cpu"))[wanted[0].name, *wanted[1:]]
     known, learning = learnt(detector, target)
-    pictures = images(target_name, "test", COUNT)
+    pictures, conditions = images(target_name, "test", COUNT)
 
     def seconds(count: int) -> float:
         began = time.process_time()
-        apply(detector, Evidence(target, pictures[:count], learnt=known))
+        apply(detector, Evidence(target, pictures[:count], learnt=known, conditions=conditions[:count]))
         return (time.process_time() - began) / count
 
     count = FEW if seconds(1) > SLOW else COUNT

@@ -15,8 +15,9 @@ from iarbench.fit_batch import FitBatch
 if TYPE_CHECKING:
     from torch import Tensor
 
-READS = ("tokenizer", "transformer", "gallery", "image")
-"""What a detector can rest on. The transformer comes with its tokenizer; a gallery is the images of the split `fit`."""
+READS = ("tokenizer", "transformer", "gallery", "condition", "image")
+"""What a detector can rest on. The transformer comes with its tokenizer; a gallery is the images of the split `fit`; a
+condition is the class or prompt that an image's own generator was asked for, as far as its set says it."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What detectors and their scores may be called: names stand in paths, lists and tables."""
@@ -93,6 +94,11 @@ def what_it_reads(kind: type[Detector]) -> frozenset[str]:
     """``reads``, completed: a detector that learns reads a gallery, and with a transformer comes its tokenizer."""
     more = {"gallery"} if fits(kind) else set()
     return kind.reads | more | ({"tokenizer"} if "transformer" in kind.reads else set())
+
+
+def reads_condition(kind: type[Detector]) -> bool:
+    """Whether it is told what the images' own generators were asked for."""
+    return "condition" in kind.reads
 
 
 def tells_siblings(kind: type[Detector]) -> bool:

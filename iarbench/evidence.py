@@ -67,6 +67,8 @@ class Evidence:
     ``images``: float32 (B, 3, H, W) in [0, 1], on the target's device. ``precision``: of encoder and decoder;
     the quantiser and all that detectors compute stay in float32. ``learnt``: what `Detector.fit` returned, {} for
     detectors that learn nothing. ``seconds``: signal name -> what it cost, without the signals it was made from.
+    ``conditions``: for a detector that reads the ``condition``, the class name or prompt that each image's own
+    generator was asked for, "" where its set does not say; None: nothing is known.
     """
 
     def __init__(
@@ -76,21 +78,30 @@ class Evidence:
         *,
         precision: Precision = "float32",
         learnt: Mapping[str, Tensor] | None = None,
+        conditions: tuple[str, ...] | None = None,
     ) -> None:
         self.target, self.images, self.precision, self.learnt = target, images, precision, learnt or {}
+        self.conditions = conditions
         self.seconds: dict[str, float] = {}
         self._values: dict[str, Any] = {}
         self._needs: dict[str, frozenset[str]] = {}
         self._reading: list[set[str]] = []  # what the computations in progress have asked for, innermost last
 
-    def seen_by(self, target: Target, learnt: Mapping[str, Tensor] | None = None) -> Evidence:
+    def seen_by(
+        self, target: Target, learnt: Mapping[str, Tensor] | None = None, conditions: tuple[str, ...] | None = None
+    ) -> Evidence:
         """The same batch as evidence of a target with the same tokenizer: every signal is computed once for both.
 
-        ``learnt``: what the other's detector has learnt; its mapping must outlive the evidence.
+        ``learnt``: what the other's detector has learnt; its mapping must outlive the evidence. ``conditions``: those
+        of its images, where that detector reads them.
         """
-        other = Evidence(target, self.images, precision=self.precision, learnt=learnt)
+        other = Evidence(target, self.images, precision=self.precision, learnt=learnt, conditions=conditions)
         other.seconds, other._values, other._needs = self.seconds, self._values, self._needs
         return other
+
+    def of(self, images: Tensor) -> Evidence:
+        """Evidence of other images (B, 3, H, W), each made from the one in its place; it shares no signals."""
+        return type(self)(self.target, images, precision=self.precision, learnt=self.learnt, conditions=self.conditions)
 
     @property
     def f(self) -> Tensor:

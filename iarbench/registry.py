@@ -151,6 +151,7 @@ DETECTORS = Registry(
         "quantloss-descent": "iarbench.detectors.descent:QuantLossDescent",
         "encloss": "iarbench.detectors.encloss:EncLoss",
         "likelihood": "iarbench.detectors.likelihood:Likelihood",
+        "likelihood-oracle": "iarbench.detectors.likelihood:LikelihoodOracle",
         "d3qe": "iarbench.detectors.d3qe:D3QE",
         "combined": "iarbench.detectors.combined:Combined",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",

@@ -4,7 +4,8 @@ A generator samples tokens that it finds probable, and with guidance ones that a
 than without it. The tokens of any other image are not.
 
 The published code is told the true class or prompt of every image. A photograph found somewhere has none, and to tell
-it of own images alone would give them away: here the condition is averaged over.
+it of own images alone would give them away: here the condition is averaged over. :class:`LikelihoodOracle` is told it
+where a generator's record says it, to see what that is worth.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from iarbench.generator import Generator
+    from iarbench.models.variants import Variant
 
 
 PASS = 32
@@ -86,7 +88,7 @@ class Likelihood(Detector):
         from iarbench.detectors.token_score import learn_score
 
         allowed = self._allowed(images)
-        tokens, sides = [], []
+        tokens, sides, told = [], [], []
         for batch in images:
             taken = []
             for source in batch.sources:
@@ -96,9 +98,13 @@ class Likelihood(Detector):
                 chosen = torch.tensor(taken, device=batch.own.device)
                 tokens.append(self._tokens(batch.evidence)[chosen])
                 sides.append(batch.own[chosen])
+                told += [name for name, keep in zip(_told(batch.evidence), taken, strict=True) if keep]
                 target = batch.evidence.target
         every = torch.cat(tokens)
-        found = [self._of(target, some) for some in every.split(PASS)]
+        found = [
+            self._of(target, some, told[start : start + PASS])
+            for start, some in zip(range(0, len(every), PASS), every.split(PASS), strict=True)
+        ]
         conditional = torch.cat([one.conditional for one in found])
         unconditional = torch.cat([one.unconditional for one in found])
         lengths = target.generator.scales(every.shape[1])
@@ -124,8 +130,9 @@ class Likelihood(Detector):
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
         from iarbench.detectors.token_score import restored
 
-        name = f"log-probabilities/{self.tokens}/{self.conditions}"
-        found = evidence.signal(name, lambda: self._of(evidence.target, self._tokens(evidence)), of_learnt=False)
+        name = f"{self.name}/log-probabilities/{self.tokens}/{self.conditions}"
+        told = _told(evidence)
+        found = evidence.signal(name, lambda: self._of(evidence.target, self._tokens(evidence), told), of_learnt=False)
         score = restored(evidence.learnt, evidence.target.generator.scales(found.conditional.shape[1]))
         d = found.conditional - found.unconditional
         return {
@@ -139,7 +146,8 @@ class Likelihood(Detector):
         searched = self.tokens == "nearest" and searches(evidence)
         return (evidence.searched(SOLVER) if searched else evidence.quantized).tokens
 
-    def _of(self, target: Target, tokens: Tensor) -> LogProbabilities:
+    def _of(self, target: Target, tokens: Tensor, told: Sequence[str]) -> LogProbabilities:
+        """Of tokens (B, L); ``told``: what the images' own generators were asked for, "" for nothing known."""
         import torch
 
         known = variants.get(target.name).every_condition
@@ -147,6 +155,50 @@ class Likelihood(Detector):
             raise UserError(f"{target.name} has no list of prompts to average over: give it `classes`")
         with torch.no_grad():
             return averaged(target.generator, tokens, known, self.conditions or len(known))
+
+
+class LikelihoodOracle(Likelihood):
+    """As :class:`Likelihood`, told the class or prompt that an image's own generator was asked for.
+
+    It is averaged over where none is known, as for photographs, and where the target has no class of that name. So its
+    scores compare images of generators with each other; against photographs it profits from what it is told of the one
+    side alone.
+    """
+
+    name: ClassVar[str] = "likelihood-oracle"
+    reads: ClassVar[frozenset[str]] = frozenset({"transformer", "condition"})
+    seconds_per_image: ClassVar[float | None] = 0.14
+    mib_per_image: ClassVar[float | None] = 3.1
+
+    def _of(self, target: Target, tokens: Tensor, told: Sequence[str]) -> LogProbabilities:
+        import torch
+
+        unknown = super()._of(target, tokens, told)
+        conditions = [_condition(variants.get(target.name), name) for name in told]
+        if not any(one is not None for one in conditions):
+            return unknown
+        # All images go through, known or not: the shape of a batch decides how a processor rounds.
+        any_one = next(one for one in conditions if one is not None)
+        every: Any = [any_one if one is None else one for one in conditions]
+        if not isinstance(any_one, str):
+            every = torch.tensor(every, device=tokens.device)
+        with torch.no_grad():
+            conditional = target.generator.log_probabilities(tokens, every).float()
+        is_known = torch.tensor([one is not None for one in conditions], device=tokens.device)[:, None]
+        return LogProbabilities(torch.where(is_known, conditional, unknown.conditional), unknown.unconditional)
+
+
+def _told(evidence: Evidence) -> tuple[str, ...]:
+    return evidence.conditions or ("",) * len(evidence.images)
+
+
+def _condition(variant: Variant, name: str) -> int | str | None:
+    """What the target is asked with for this class name or prompt; None where it has none such."""
+    if variant.conditions == "text":
+        return name or None
+    if variant.classes is None:
+        return int(name) if name.isdecimal() and int(name) < variant.num_classes else None
+    return variant.classes.index(name) if name in variant.classes else None
 
 
 def averaged(generator: Generator, tokens: Tensor, known: Sequence[int] | Sequence[str], kept: int) -> LogProbabilities:

@@ -53,7 +53,7 @@ class Aligned(Detector):
         found = evidence.signal(f"align/{self.align}", lambda: search(evidence, self.align), of_learnt=False)
         best: dict[str, Tensor] = {}
         for images in (evidence.images, *found.images):
-            again = type(evidence)(evidence.target, images, precision=evidence.precision, learnt=evidence.learnt)
+            again = evidence.of(images)
             for name, scores in self.inner.score(again).items():
                 best[name] = torch.maximum(best[name], scores) if name in best else scores
         return {**best, CONTRAST: found.contrast}

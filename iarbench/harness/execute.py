@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from iarbench.detector import reads_condition
 from iarbench.device import AtOnce, resolve_device
+from iarbench.harness.asked import asked_for
 from iarbench.harness.batches import batch_size, be_exact, rebatched
 from iarbench.harness.load import Slab, prepared, slabs
 from iarbench.harness.plan import Job, Plan, Settings, still_missing
@@ -87,8 +89,12 @@ def _work_off(
 
     def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
         columns = columns_of(job, at_hand)
+        told = any(reads_condition(cell.detector.kind) for cell in job.cells)
+        conditions = asked_for(plan.images, job.chunk.image_ids) if told else None
+        done = 0
         for batch in rebatched(pixels, batch_size(settings, job.image_size)):
-            score(columns, batch, settings)
+            score(columns, batch, settings, conditions and conditions[done : done + len(batch)])
+            done += len(batch)
             advance(len(batch))
         for column in columns:
             column.check(settings)

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from iarbench.detector import fits_once, tells_siblings
 from iarbench.errors import UserError
 from iarbench.files import write_atomically
+from iarbench.harness.asked import Told
 from iarbench.harness.choose import Choice
 from iarbench.harness.store import safe
 from iarbench.images.compact import groups, plain, where
@@ -66,10 +67,12 @@ def plan_fit(
     task: Task,
     index: pa.Table,
     setting: dict[str, Any],
+    told: Told | None,
 ) -> Fit:
     """The images of the split `fit_split` that the detector learns from, for one target or for all.
 
-    ``variant``: whose weights it reads; ``identity``: what its scores depend on of the target, with the target's name.
+    ``variant``: whose weights it reads; ``identity``: what its scores depend on of the target, with the target's name;
+    ``told``: what the detector is told of images beside their pixels.
 
     Raises:
         UserError: there are no images of its sides in it, or a group of it is also in another split.
@@ -92,9 +95,11 @@ def plan_fit(
     order = sorted(zip(rows["image_id"], rows["sha256"], rows["source"], strict=True), key=_mixed)
     # A target's weights and size are in its identity; its name counts where images are its own or not.
     about = {**identity, "target": target}
-    whole = {**detector.identity, **about, **setting, "images": order, "real": sorted(spec.real)}
-    key = hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
     ids, makers = tuple(row[0] for row in order), tuple(row[2] for row in order)
+    whole = {**detector.identity, **about, **setting, "images": order, "real": sorted(spec.real)}
+    if told is not None:
+        whole |= told(ids)
+    key = hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
     return Fit(detector, variant, encoder, target, ids, makers, frozenset(spec.real), key)
 
 

@@ -50,14 +50,14 @@ class Isolated:
         self._weights = _sums(self.target)
         self._names: list[str] | None = None
 
-    def score(self, images: Tensor, precision: Precision) -> Scored:
-        """Score a batch of images (B, 3, H, W), which are left as they are.
+    def score(self, images: Tensor, precision: Precision, conditions: tuple[str, ...] | None = None) -> Scored:
+        """Score a batch of images (B, 3, H, W), which are left as they are; ``conditions``: see `Evidence`.
 
         Raises:
             UserError: whatever goes wrong in the detector's code; what it returns is not sound; it changes the images
                 or signals that it is given, or the names of its scores.
         """
-        evidence = self.evidence(images, precision)
+        evidence = self.evidence(images, precision, conditions)
         scored = self.run(evidence)
         evidence.require_unchanged(self.owner)
         return scored
@@ -97,26 +97,33 @@ class Isolated:
             learnt[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         return learnt
 
-    def evidence(self, images: Tensor, precision: Precision) -> OwnEvidence:
+    def evidence(self, images: Tensor, precision: Precision, conditions: tuple[str, ...] | None = None) -> OwnEvidence:
         """Evidence that is the detector's own."""
         learnt = {name: value.to(images.device, copy=True) for name, value in self.learnt.items()}
         images = images.clone(memory_format=torch.contiguous_format)
-        return OwnEvidence(self.target, images, precision=precision, learnt=learnt)
+        return OwnEvidence(self.target, images, precision=precision, learnt=learnt, conditions=conditions)
 
     def require_unchanged_weights(self) -> None:
         """Raise UserError when the detector has changed the weights of its target."""
         if not torch.equal(self._weights, _sums(self.target)):
             raise UserError(f"{self.owner}: it changes the target's weights; work on copy.deepcopy of the module")
 
-    def require_same(self, image: Tensor, precision: Precision, before: Mapping[str, float], scale: float) -> None:
+    def require_same(
+        self,
+        image: Tensor,
+        precision: Precision,
+        before: Mapping[str, float],
+        scale: float,
+        conditions: tuple[str, ...] | None = None,
+    ) -> None:
         """Score an image (1, 3, H, W) alone and compare with what it got ``before``, among others and maybe earlier.
 
-        ``scale``: the largest absolute score of those it was among.
+        ``scale``: the largest absolute score of those it was among; ``conditions``: its own, see `Evidence`.
 
         Raises:
             UserError: the scores differ by more than rounding.
         """
-        for name, (now,) in self.score(image, precision).scores.items():
+        for name, (now,) in self.score(image, precision, conditions).scores.items():
             if abs(now - before[name]) > ROUNDING * max(scale, abs(now)):
                 raise UserError(
                     f"{self.owner}: score {name!r} of one image is {before[name]:.6g}, and {now:.6g} when it is scored "
@@ -124,13 +131,16 @@ class Isolated:
                     "numbers that differ from image to image"
                 )
 
-    def require_scores_of_images_alone(self, images: Tensor, precision: Precision) -> None:
+    def require_scores_of_images_alone(
+        self, images: Tensor, precision: Precision, conditions: tuple[str, ...] | None = None
+    ) -> None:
         """Score a few images together, then each alone from the last to the first; raises as `require_same`."""
-        scores = self.score(images, precision).scores
+        scores = self.score(images, precision, conditions).scores
         scale = max(abs(value) for values in scores.values() for value in values)
         for place in counted(reversed(range(len(images))), "scoring images alone", len(images)):
             before = {name: values[place] for name, values in scores.items()}
-            self.require_same(images[place : place + 1], precision, before, scale)
+            own = None if conditions is None else conditions[place : place + 1]
+            self.require_same(images[place : place + 1], precision, before, scale, own)
 
 
 class OwnEvidence(Evidence):

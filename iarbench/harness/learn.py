@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iarbench.detector import what_it_reads
+from iarbench.detector import reads_condition, what_it_reads
+from iarbench.harness.asked import asked_for
 from iarbench.harness.fit import Fit, digest, write_learnt
 from iarbench.harness.plan import Plan, Settings
 from iarbench.progress import counted
@@ -98,7 +99,8 @@ class _Images:
             images = to_images(prepare(self.plan.images, slab), self.settings.device)
             own = torch.tensor([source == fit.target for source in sources], device=images.device)
             real = torch.tensor([source in fit.real for source in sources], device=images.device)
-            yield FitBatch(self.at_work.evidence(images, self.settings.precision), own, sources, real)
+            conditions = asked_for(self.plan.images, ids) if reads_condition(fit.detector.kind) else None
+            yield FitBatch(self.at_work.evidence(images, self.settings.precision, conditions), own, sources, real)
 
 
 def _fits(plan: Plan) -> list[Fit]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iarbench import attack as attacks
-from iarbench.detector import fits
+from iarbench.detector import fits, reads_condition
 from iarbench.errors import UserError
 from iarbench.evidence import NO_ENCODER
+from iarbench.harness.asked import Told, told_of
 from iarbench.harness.choose import Choice, choose_all
 from iarbench.harness.fit import Fit, plan_fit
 from iarbench.harness.plan import NO_WEIGHTS, Cell, Job, Plan, Settings
@@ -53,7 +55,7 @@ def make_plan(task: Task, images: ImageSet, image_set: str, settings: Settings, 
     if twice := images.repeated():
         raise UserError(f"image id {twice!r} occurs twice in {image_set}; ids must be unique")
     setting = {"precision": settings.precision, "preprocessing": task.spec.preparation.name}
-    looks = [_look(choice, side, task, index, setting) for side in sides for choice in side.detectors]
+    looks = [_look(choice, side, task, images, index, setting) for side in sides for choice in side.detectors]
     splits = [(source, split, where(index, source=source, split=split)) for source, split in images.counts()]
     jobs: list[Job] = []
     used = np.zeros(len(images), dtype=bool)
@@ -111,27 +113,32 @@ class _Look:
     detector: Choice
     side: _Side
     fit: Fit | None
+    told: Told | None
 
     @property
     def name(self) -> str:
         return self.side.variant.name
 
     def cells(self, acted: dict[str, Any], shared: dict[str, Any], chunks: Iterable[Chunk]) -> list[Cell]:
-        """One for each chunk; what all of them say of themselves is one object."""
+        """One for each chunk; what all of them say of themselves is one object, unless the detector is told more."""
         identity = {**self.detector.identity, **self.side.identity, **acted}
         if self.fit is not None:
             identity["fit"] = self.fit.key
         about = {"target_family": self.side.variant.family, **shared}
         side = self.side
         return [
-            Cell(Part(identity, about, chunk), side.variant, side.seen, side.encoder, self.detector, self.fit)
+            Cell(Part(own, about, chunk), side.variant, side.seen, side.encoder, self.detector, self.fit)
             for chunk in chunks
+            for own in [identity if self.told is None else identity | self.told(chunk.image_ids)]
         ]
 
 
-def _look(choice: Choice, side: _Side, task: Task, index: pa.Table, setting: dict[str, Any]) -> _Look:
-    fit = plan_fit(choice, side.seen, side.encoder, side.identity, task, index, setting) if fits(choice.kind) else None
-    return _Look(choice, side, fit)
+def _look(choice: Choice, side: _Side, task: Task, images: ImageSet, index: pa.Table, setting: dict[str, Any]) -> _Look:
+    told = partial(told_of, images, side.seen) if reads_condition(choice.kind) else None
+    fit = None
+    if fits(choice.kind):
+        fit = plan_fit(choice, side.seen, side.encoder, side.identity, task, index, setting, told)
+    return _Look(choice, side, fit, told)
 
 
 def _sides(task: Task, chosen: list[Choice], weights_dir: Path | None) -> tuple[list[_Side], list[str]]:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iarbench.detector import Detector, Scored, apply
+from iarbench.detector import Detector, Scored, apply, reads_condition
 from iarbench.errors import UserError
 from iarbench.evidence import NO_ENCODER, Evidence, Target
+from iarbench.harness.asked import asked_for
 from iarbench.harness.batches import be_exact, exact_threads, piece_size, to_images
 from iarbench.harness.choose import Choice
 from iarbench.harness.compiling import compile_passes
@@ -91,7 +92,8 @@ def _isolated(
                 few, preparation = job.chunk.image_ids[:TRIED], plan.task.spec.preparation
                 slab = Slab(few, job.attack, job.image_size, preparation, plan.weights_dir)
                 images = to_images(prepare(plan.images, slab), settings.device)
-                detector.require_scores_of_images_alone(images, settings.precision)
+                conditions = asked_for(plan.images, few) if reads_condition(cell.detector.kind) else None
+                detector.require_scores_of_images_alone(images, settings.precision, conditions)
                 detector.require_unchanged_weights()
     return found
 
@@ -112,9 +114,9 @@ class Ours:
     learnt: Mapping[str, torch.Tensor]
     """On the device; what several targets share is one object."""
 
-    def score(self, evidence: Evidence, target: Target) -> Scored:
+    def score(self, evidence: Evidence, target: Target, conditions: tuple[str, ...] | None = None) -> Scored:
         """Score the images of `evidence`, which is of a target with the same tokenizer; raises as `apply`."""
-        return apply(self.detector, evidence.seen_by(target, self.learnt))
+        return apply(self.detector, evidence.seen_by(target, self.learnt, conditions))
 
 
 def at_work(cell: Cell, targets: Targets, learnt: Learnt) -> Ours | Isolated:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from iarbench.detector import Scored, what_it_reads
+from iarbench.detector import Scored, reads_condition, what_it_reads
 from iarbench.evidence import Evidence, Target
 from iarbench.harness.batches import exact_threads, pieces, to_images
 from iarbench.harness.choose import Choice
 from iarbench.harness.isolate import Isolated
 from iarbench.harness.plan import Cell, Job, Settings
 from iarbench.harness.ready import Ours, Ready, at_work, target_of
+
+Conditions = tuple[str, ...] | None
 
 
 @dataclass(slots=True)
@@ -28,7 +30,12 @@ class Column:
     seconds: list[float] = field(default_factory=list)
     probe: torch.Tensor | None = None
     """The last image of the first batch, for an isolated detector: scored once more in the end."""
+    probe_conditions: Conditions = None
     probed: int = 0
+
+    def told(self, conditions: Conditions) -> Conditions:
+        """The conditions, for a detector that reads them."""
+        return conditions if reads_condition(self.cell.detector.kind) else None
 
     def add(self, scored: Scored, count: int) -> None:
         """The scores of the first `count` images of a piece; the others filled it up."""
@@ -42,7 +49,7 @@ class Column:
             return
         scale = max(abs(value) for values in self.scores.values() for value in values)
         before = {name: values[self.probed] for name, values in self.scores.items()}
-        self.detector.require_same(self.probe, settings.precision, before, scale)
+        self.detector.require_same(self.probe, settings.precision, before, scale, self.probe_conditions)
         self.detector.require_unchanged_weights()
 
 
@@ -56,22 +63,35 @@ def columns_of(job: Job, ready: Ready) -> list[Column]:
     return [column for columns in together.values() for column in columns]
 
 
-def score(columns: Sequence[Column], batch: np.ndarray, settings: Settings) -> None:
-    """Add the scores of a batch of pixels uint8 (B, H, W, 3) to every column."""
+def score(columns: Sequence[Column], batch: np.ndarray, settings: Settings, conditions: Conditions = None) -> None:
+    """Add the scores of a batch of pixels uint8 (B, H, W, 3) to every column; `conditions`: see `Evidence`."""
     ours = [column for column in columns if not isinstance(column.detector, Isolated)]
     if ours:
-        _score_ours(ours, batch, settings)
+        _score_ours(ours, batch, settings, conditions)
     if len(ours) < len(columns):
-        _score_isolated(columns, batch, settings)
+        _score_isolated(columns, batch, settings, conditions)
 
 
-def _score_ours(columns: Sequence[Column], batch: np.ndarray, settings: Settings) -> None:
-    for piece, count in pieces(batch, settings, columns[0].target.image_size):
+def _score_ours(columns: Sequence[Column], batch: np.ndarray, settings: Settings, conditions: Conditions) -> None:
+    for piece, count, told in _told_pieces(columns, batch, settings, conditions):
         with exact_threads(settings):
-            _score_piece(columns, piece, count, settings)
+            _score_piece(columns, piece, count, settings, told)
 
 
-def _score_piece(columns: Sequence[Column], piece: np.ndarray, count: int, settings: Settings) -> None:
+def _told_pieces(
+    columns: Sequence[Column], batch: np.ndarray, settings: Settings, conditions: Conditions
+) -> Iterator[tuple[np.ndarray, int, Conditions]]:
+    """As `pieces`, with the conditions of each, filled up alike."""
+    done = 0
+    for piece, count in pieces(batch, settings, columns[0].target.image_size):
+        told = conditions and conditions[done : done + count]
+        yield piece, count, told and told + told[-1:] * (len(piece) - count)
+        done += count
+
+
+def _score_piece(
+    columns: Sequence[Column], piece: np.ndarray, count: int, settings: Settings, conditions: Conditions
+) -> None:
     images = to_images(piece, settings.device)
     evidence = Evidence(columns[0].target, images, precision=settings.precision)
     for column in columns:
@@ -79,19 +99,21 @@ def _score_piece(columns: Sequence[Column], piece: np.ndarray, count: int, setti
         # The signals of one tokenizer are let go before the next one's are made.
         if column.target.tokenizer is not evidence.target.tokenizer:
             evidence = Evidence(column.target, images, precision=settings.precision)
-        column.add(column.detector.score(evidence, column.target), count)
+        column.add(column.detector.score(evidence, column.target, column.told(conditions)), count)
 
 
-def _score_isolated(columns: Sequence[Column], batch: np.ndarray, settings: Settings) -> None:
+def _score_isolated(columns: Sequence[Column], batch: np.ndarray, settings: Settings, conditions: Conditions) -> None:
     isolated = [column for column in columns if isinstance(column.detector, Isolated)]
     if not isolated:
         return
-    for piece, count in pieces(batch, settings, isolated[0].target.image_size):
+    for piece, count, told in _told_pieces(isolated, batch, settings, conditions):
         with exact_threads(settings):
-            _score_piece_isolated(isolated, piece, count, settings)
+            _score_piece_isolated(isolated, piece, count, settings, told)
 
 
-def _score_piece_isolated(columns: Sequence[Column], piece: np.ndarray, count: int, settings: Settings) -> None:
+def _score_piece_isolated(
+    columns: Sequence[Column], piece: np.ndarray, count: int, settings: Settings, conditions: Conditions
+) -> None:
     filled = to_images(piece, settings.device)
     for_all_targets: dict[Choice, Scored] = {}
     for column in columns:
@@ -99,9 +121,11 @@ def _score_piece_isolated(columns: Sequence[Column], piece: np.ndarray, count: i
         choice = column.cell.detector
         # What reads the image alone may be slow, and no pass of ours rounds by the size of its batch.
         images = filled[:count] if what_it_reads(choice.kind) == {"image"} else filled
-        scored = for_all_targets.get(choice) or column.detector.score(images, settings.precision)
+        told = column.told(conditions)
+        scored = for_all_targets.get(choice) or column.detector.score(images, settings.precision, told)
         if not choice.kind.uses_target:
             for_all_targets[choice] = scored
         column.add(scored, count)
         if column.probe is None:
             column.probe, column.probed = images[count - 1 : count], count - 1
+            column.probe_conditions = told and told[count - 1 : count]

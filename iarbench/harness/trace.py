@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import numpy as np
 
-from iarbench.detector import Detector, fits, tells_siblings
+from iarbench.detector import Detector, fits, reads_condition, tells_siblings
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
 from iarbench.harness.choose import choose_all
@@ -196,6 +196,7 @@ def calibrate(
     """
     from iarbench.content import calibration_path, images_path
 
+    _require_no_conditions(task)
     images = ImageSet.open(images_path(task.spec.images))
     planned = [plan_known(task, target, encoder, images, settings, members) for target in task.spec.targets]
     if alpha is not None:  # too few images for it: said before anything is scored
@@ -226,6 +227,7 @@ def tracer_of_run(root: Path, task: Task, encoder: str | None, alpha: float, set
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
+    _require_no_conditions(task)
     (choice,) = choose_all(task.spec.detectors)
     if fits(choice.kind):
         raise UserError(
@@ -249,6 +251,16 @@ def tracer_of_run(root: Path, task: Task, encoder: str | None, alpha: float, set
     )
     tracer.attribute({target.name: 0.0 for target in tracer.targets})
     return tracer
+
+
+def _require_no_conditions(task: Task) -> None:
+    """Raise UserError for a detector that is told what generators were asked for: of traced images nobody knows it."""
+    for choice in choose_all(task.spec.detectors):
+        if reads_condition(choice.kind):
+            raise UserError(
+                f"{choice.owner} is told the classes and prompts of known images, and nobody knows those of a picture "
+                "to be traced; choose another one"
+            )
 
 
 def _families(task: Task, kind: type[Detector]) -> dict[str, str]:

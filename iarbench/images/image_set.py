@@ -166,6 +166,16 @@ class ImageSet:
         places[places == len(self)] = -1
         return np.where((rows >= 0) & (places >= 0) & (self._rows[places] == rows), places, -1) if len(self) else places
 
+    def column(self, name: str, image_ids: Sequence[str]) -> list[str]:
+        """A column of `HASHED` of the images with these ids, in this order.
+
+        Raises:
+            UserError: an id is not in this set or view.
+        """
+        rows, where = np.unique(self._rows_of(image_ids), return_inverse=True)
+        values = self._whole.column(name, rows).to_pylist()
+        return [values[place] for place in where.tolist()]
+
     def repeated(self) -> str | None:
         """An id that occurs twice, None where there is none."""
         return self._whole.ids.repeated()
@@ -192,12 +202,7 @@ class ImageSet:
         Raises:
             UserError: an id is not in this set or view, or the bytes of an image do not match its sha256.
         """
-        places = self.places(image_ids)
-        if len(missing := np.flatnonzero(places < 0)):
-            raise UserError(
-                f"no image {image_ids[missing[0]]!r} among the {len(self)} of this set ({len(missing)} ids missing)"
-            )
-        rows = self._rows[places]
+        rows = self._rows_of(image_ids)
         found = dict(self._fetch(np.unique(rows)))
         for record in found.values():
             self._require_unchanged(record)
@@ -256,6 +261,14 @@ class ImageSet:
             raise UserError(
                 f"{self._whole.place}: the bytes of image {record.image_id} do not match its sha256{_REMEDY}"
             )
+
+    def _rows_of(self, image_ids: Sequence[str]) -> np.ndarray:
+        places = self.places(image_ids)
+        if len(missing := np.flatnonzero(places < 0)):
+            raise UserError(
+                f"no image {image_ids[missing[0]]!r} among the {len(self)} of this set ({len(missing)} ids missing)"
+            )
+        return np.asarray(self._rows[places])
 
     def _column(self, name: str) -> list[Any]:
         return list(self._whole.column(name, self._rows).to_pylist())

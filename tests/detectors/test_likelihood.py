@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tiny_generators import infinity, llamagen, taming, var
 
-from iarbench.detectors.likelihood import averaged, icas
+from iarbench.detectors import likelihood
+from iarbench.detectors.likelihood import LikelihoodOracle, averaged, icas
 from iarbench.nn.sampling import Streams
 
 THREE = [0, 1, 2]
@@ -50,3 +53,30 @@ def test_icas_by_hand() -> None:
     d = torch.tensor([[0.0, 1.0, -2.0]])
     expected = (0 + 1 / (1.75 + 2.718281828**1.3) - 2 / (1.75 + 2.718281828**-2.6)) / 3
     assert icas(d).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_oracle_takes_the_known_condition_and_averages_over_unknown_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = llamagen()
+    variant = SimpleNamespace(conditions="class", classes=("a", "b", "c"), num_classes=3, every_condition=THREE)
+    monkeypatch.setattr(likelihood.variants, "get", lambda name: variant)
+    target = SimpleNamespace(name="tiny", generator=generator)
+    tokens = generator.sample_tokens(torch.tensor([2, 1, 0, 0]), Streams(range(4)))
+    detector = LikelihoodOracle(conditions=0)
+    found = detector._of(target, tokens, ("c", "", "a", "nobody's class"))
+    of_known = generator.log_probabilities(tokens, torch.tensor([2, 0, 0, 0]))
+    of_unknown = averaged(generator, tokens, THREE, kept=3)
+    torch.testing.assert_close(found.conditional[[0, 2]], of_known[[0, 2]])
+    torch.testing.assert_close(found.conditional[[1, 3]], of_unknown.conditional[[1, 3]])
+    assert not torch.allclose(of_known[[0, 2]], of_unknown.conditional[[0, 2]])
+    torch.testing.assert_close(found.unconditional, of_unknown.unconditional)
+    none_known = detector._of(target, tokens, ("",) * 4)
+    assert none_known.conditional.equal(of_unknown.conditional)
+
+
+def test_the_oracle_gives_prompts_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, prompts = infinity(), ("a", "bcd")
+    variant = SimpleNamespace(conditions="text", classes=prompts, num_classes=2, every_condition=prompts)
+    monkeypatch.setattr(likelihood.variants, "get", lambda name: variant)
+    tokens = generator.sample_tokens(["ef", "a"], Streams(range(2)))
+    found = LikelihoodOracle()._of(SimpleNamespace(name="tiny", generator=generator), tokens, ("ef", "a"))
+    torch.testing.assert_close(found.conditional, generator.log_probabilities(tokens, ["ef", "a"]))

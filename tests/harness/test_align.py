@@ -11,6 +11,7 @@ from PIL import Image
 from toys import Toys
 
 from iarbench.cli import main
+from iarbench.detector import Detector
 from iarbench.detectors.quantloss import QuantLoss
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
@@ -49,6 +50,19 @@ def test_the_phase_is_found_and_the_error_with_it(right: int, down: int) -> None
     assert scores["contrast"].min() > strangers["contrast"].max()
     if right:
         assert QuantLoss().score(evidence)["quantloss"].max() < -1e-4
+
+
+class Told(Detector):
+    name = "told"
+    reads = frozenset({"tokenizer", "condition"})
+
+    def score(self, evidence: Evidence) -> dict[str, torch.Tensor]:
+        return {"told": torch.tensor([float(len(one)) for one in evidence.conditions])}
+
+
+def test_a_moved_image_keeps_its_condition() -> None:
+    evidence = Evidence(toy_target(), images(3), conditions=("", "a", "abc"))
+    assert Aligned(Told(), "phase").score(evidence)["told"].tolist() == [0.0, 1.0, 3.0]
 
 
 def test_an_aligned_score_is_never_below_the_plain_one() -> None:

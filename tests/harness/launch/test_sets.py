@@ -124,11 +124,11 @@ def test_a_gpu_whose_memory_runs_out_scores_half_at_a_time_and_says_so(
     usual = run(toy_family, tmp_path / "usual", *narrow)
     score, sizes = execute.score, []
 
-    def scarce(columns, batch, settings) -> None:
+    def scarce(columns, batch, settings, *conditions) -> None:
         sizes.append(settings.batch_size)
         if len(batch) > 4:
             raise torch.OutOfMemoryError
-        score(columns, batch, settings)
+        score(columns, batch, settings, *conditions)
 
     monkeypatch.setattr(execute, "score", scarce)
     found = run(toy_family, tmp_path / "scarce", *narrow)
