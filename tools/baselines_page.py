@@ -16,7 +16,9 @@ from iarbench.text_table import markdown_table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "baselines.md"
-ITERATIVE, AEDR, LIKELIHOOD = (MarkedPart(PAGE, name) for name in ("iterative", "aedr", "likelihood"))
+ITERATIVE, AEDR, LIKELIHOOD, ORACLE = (
+    MarkedPart(PAGE, name) for name in ("iterative", "aedr", "likelihood", "oracle")
+)
 SHOWN = ("likelihood", "log-ratio")
 
 
@@ -74,12 +76,12 @@ def line(by_target: dict[str, list[Row]], targets: Sequence[str]) -> tuple[tuple
     return (mean(rates), mean(areas)), [f"`{name}`", *cells, f"{100 * mean(rates):.0f}, {mean(areas):.3f}"]
 
 
-def likelihood(rows: Sequence[Row]) -> str:
+def likelihood(rows: Sequence[Row], detector: str = "likelihood") -> str:
     """Clean images, a line a target and set of non-members (all pooled, photographs, a sibling): AUROC and TPR at 1 and
     5 % FPR of the scores `SHOWN`."""
     found: dict[tuple[str, str], dict[tuple[str, float | None], str]] = {}
     for row in rows:
-        named = row.detector == "likelihood" and row.attack == CLEAN and row.threshold_kind in ("matched", None)
+        named = row.detector == detector and row.attack == CLEAN and row.threshold_kind in ("matched", None)
         if named and row.value is not None and row.low is not None and row.high is not None:
             times, digits = (1, 3) if row.metric == AUROC else (100, 0)
             value, low, high = (f"{times * number:.{digits}f}" for number in (row.value, row.low, row.high))
@@ -98,3 +100,4 @@ if __name__ == "__main__":
     ITERATIVE.write(detectors(stored("mini-iterative")))
     AEDR.write(aedr())
     LIKELIHOOD.write(likelihood(stored("mini")))
+    ORACLE.write(likelihood(stored("mini"), "likelihood-oracle"))

@@ -40,6 +40,8 @@ class Ronan(Detector):
 
     name: ClassVar[str] = "ronan"
     requires: ClassVar[frozenset[str]] = frozenset({"decode", "grad"})
+    seconds_per_image: ClassVar[float | None] = 39
+    mib_per_image: ClassVar[float | None] = 16
 
     def __init__(
         self, steps: int = 1500, lr: float = 0.1, restarts: int = 1, strategy: Literal["min", "mean"] = "min"

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from doc_pages import cells
 
-from tools.baselines_page import AEDR, ITERATIVE, LIKELIHOOD, aedr, detectors, likelihood, stored
+from tools.baselines_page import AEDR, ITERATIVE, LIKELIHOOD, ORACLE, aedr, detectors, likelihood, stored
 
 
 def test_the_page_shows_the_stored_rows() -> None:
     assert ITERATIVE.read() == detectors(stored("mini-iterative"))
     assert AEDR.read() == aedr()
     assert LIKELIHOOD.read() == likelihood(stored("mini"))
+    assert ORACLE.read() == likelihood(stored("mini"), "likelihood-oracle")
 
 
 def test_the_best_detector_is_first_and_what_lacks_a_target_last() -> None:
@@ -35,4 +36,6 @@ def test_the_likelihood_of_every_target_stands_against_all_others_at_once() -> N
     pooled = {line[0]: line[2:] for line in lines if line[1] == "pooled"}
     assert len(pooled) == 6
     assert pooled["var-mini"][:2] == ["1.000 [0.964, 1.000]", "100 [96, 100]"]
+    told = [cells(line) for line in likelihood(stored("mini"), "likelihood-oracle").splitlines()[2:]]
+    assert {line[0] for line in told} == {"var-mini", "var-mini-s"}
     assert "–" not in {cell for line in pooled.values() for cell in line}
