@@ -158,7 +158,7 @@ class Likelihood(Detector):
 
 
 class LikelihoodOracle(Likelihood):
-    """As :class:`Likelihood`, told the class or prompt that an image's own generator was asked for.
+    """PRADA's learned score, told the class or prompt that an image's own generator was asked for.
 
     It is averaged over where none is known, as for photographs, and where the target has no class of that name. So its
     scores compare images of generators with each other; against photographs it profits from what it is told of the one
