@@ -2,8 +2,9 @@
 
 Each detector is measured in a process of its own, on 16 images as a run scores them on a CPU, after one that is not
 counted; one that takes more than `SLOW` seconds an image gets 4. Seconds are processor time, which other processes
-disturb least; of `ronan`, whose steps are all alike, 15 of 1,500 are measured. The memory is what the process holds at its peak beyond what it held before; Linux alone tells it. What
-a detector declares (`seconds_per_image`, `mib_per_image`) is the largest over the minis.
+disturb least; of `ronan`, whose steps are all alike, 15 of 1,500 are measured. The memory is what the process holds at
+its peak beyond what it held before; Linux alone tells it. What a detector declares (`seconds_per_image`,
+`mib_per_image`) is the largest over the minis.
 
     python benchmarks/bench_detectors.py [DETECTOR ...]
 """

@@ -16,9 +16,7 @@ from iarbench.text_table import markdown_table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "baselines.md"
-ITERATIVE, AEDR, LIKELIHOOD, ORACLE = (
-    MarkedPart(PAGE, name) for name in ("iterative", "aedr", "likelihood", "oracle")
-)
+ITERATIVE, AEDR, LIKELIHOOD, ORACLE = (MarkedPart(PAGE, name) for name in ("iterative", "aedr", "likelihood", "oracle"))
 SHOWN = ("likelihood", "log-ratio")
 
 
