@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Conditions = tuple[str, ...] | None
+"""What the generators of a batch of images were asked for, see `Evidence`."""
+
 NO_ENCODER = "none"
 """The encoder of a score that rests on the image alone."""
 
@@ -78,7 +81,7 @@ class Evidence:
         *,
         precision: Precision = "float32",
         learnt: Mapping[str, Tensor] | None = None,
-        conditions: tuple[str, ...] | None = None,
+        conditions: Conditions = None,
     ) -> None:
         self.target, self.images, self.precision, self.learnt = target, images, precision, learnt or {}
         self.conditions = conditions
@@ -88,7 +91,7 @@ class Evidence:
         self._reading: list[set[str]] = []  # what the computations in progress have asked for, innermost last
 
     def seen_by(
-        self, target: Target, learnt: Mapping[str, Tensor] | None = None, conditions: tuple[str, ...] | None = None
+        self, target: Target, learnt: Mapping[str, Tensor] | None = None, conditions: Conditions = None
     ) -> Evidence:
         """The same batch as evidence of a target with the same tokenizer: every signal is computed once for both.
 

@@ -33,8 +33,7 @@ def aedr() -> str:
 
 
 def detectors(rows: Sequence[Row]) -> str:
-    """Main scores of clean images against all pooled, a line each, the highest mean TPR first; last, what lacks a
-    target and has no mean."""
+    """Main scores of clean images against all pooled, a line each, the highest mean TPR first."""
     main = main_scores(rows)
     found: dict[tuple[object, ...], dict[str, list[Row]]] = {}
     for row in rows:
@@ -57,9 +56,6 @@ def line(by_target: dict[str, list[Row]], targets: Sequence[str]) -> tuple[tuple
     """Means of TPR and AUROC, and the cells: TPR in % [its interval], AUROC."""
     rates, areas, cells = [], [], []
     for target in targets:
-        if target not in by_target:
-            cells.append("–")
-            continue
         rate, area = sorted(by_target[target], key=lambda row: (TPR, AUROC).index(row.metric))
         assert rate.value is not None
         assert rate.low is not None
@@ -69,8 +65,6 @@ def line(by_target: dict[str, list[Row]], targets: Sequence[str]) -> tuple[tuple
         areas.append(area.value)
         cells.append(f"{100 * rate.value:.0f} [{100 * rate.low:.0f}, {100 * rate.high:.0f}], {area.value:.3f}")
     name = ":".join(filter(None, (rate.detector, rate.parameters)))
-    if len(rates) < len(targets):
-        return (-1.0, -1.0), [f"`{name}`", *cells, "–"]
     return (mean(rates), mean(areas)), [f"`{name}`", *cells, f"{100 * mean(rates):.0f}, {mean(areas):.3f}"]
 
 

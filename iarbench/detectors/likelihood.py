@@ -175,13 +175,11 @@ class LikelihoodOracle(Likelihood):
 
         unknown = super()._of(target, tokens, told)
         conditions = [_condition(variants.get(target.name), name) for name in told]
-        if not any(one is not None for one in conditions):
+        any_one = next((one for one in conditions if one is not None), None)
+        if any_one is None:
             return unknown
         # All images go through, known or not: the shape of a batch decides how a processor rounds.
-        any_one = next(one for one in conditions if one is not None)
-        every: Any = [any_one if one is None else one for one in conditions]
-        if not isinstance(any_one, str):
-            every = torch.tensor(every, device=tokens.device)
+        every = _as_given([any_one if one is None else one for one in conditions], tokens)
         with torch.no_grad():
             conditional = target.generator.log_probabilities(tokens, every).float()
         is_known = torch.tensor([one is not None for one in conditions], device=tokens.device)[:, None]
@@ -233,10 +231,14 @@ def _likeliest(generator: Generator, tokens: Tensor, known: Sequence[Any], kept:
 
 def _conditions(known: Sequence[Any], places: Tensor, tokens: Tensor) -> Any:
     """The conditions at these places (B,): class numbers int64 (B,), or a list of prompts."""
+    return _as_given([known[place] for place in places.tolist()], tokens)
+
+
+def _as_given(conditions: list[Any], tokens: Tensor) -> Any:
+    """Conditions as a generator takes them: class numbers as a tensor, prompts as they are."""
     import torch
 
-    chosen = [known[place] for place in places.tolist()]
-    return chosen if isinstance(known[0], str) else torch.tensor(chosen, device=tokens.device)
+    return conditions if isinstance(conditions[0], str) else torch.tensor(conditions, device=tokens.device)
 
 
 def icas(d: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def told_of(images: ImageSet, target: Variant, image_ids: Sequence[str]) -> dict
 def asked_for(images: ImageSet, image_ids: Sequence[str]) -> tuple[str, ...]:
     """A name for each image; "" for a real one, and where its set does not say."""
     generators = {name: variants.get(name) for name in variants.names()}
-    told = zip(images.column("source", image_ids), images.column("condition", image_ids), strict=True)
+    told = images.cells(("source", "condition"), image_ids)
     return tuple(_name(generators[source], text) if source in generators else "" for source, text in told)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from iarbench.detector import Detector, Scored, apply
 from iarbench.device import Precision
 from iarbench.errors import UserError
-from iarbench.evidence import Evidence, NotRead, Target
+from iarbench.evidence import Conditions, Evidence, NotRead, Target
 from iarbench.fit_batch import FitBatch
 from iarbench.progress import counted
 from iarbench.user_code import neighbours, one_line_errors, own_random_state
@@ -50,7 +50,7 @@ class Isolated:
         self._weights = _sums(self.target)
         self._names: list[str] | None = None
 
-    def score(self, images: Tensor, precision: Precision, conditions: tuple[str, ...] | None = None) -> Scored:
+    def score(self, images: Tensor, precision: Precision, conditions: Conditions = None) -> Scored:
         """Score a batch of images (B, 3, H, W), which are left as they are; ``conditions``: see `Evidence`.
 
         Raises:
@@ -97,7 +97,7 @@ class Isolated:
             learnt[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         return learnt
 
-    def evidence(self, images: Tensor, precision: Precision, conditions: tuple[str, ...] | None = None) -> OwnEvidence:
+    def evidence(self, images: Tensor, precision: Precision, conditions: Conditions = None) -> OwnEvidence:
         """Evidence that is the detector's own."""
         learnt = {name: value.to(images.device, copy=True) for name, value in self.learnt.items()}
         images = images.clone(memory_format=torch.contiguous_format)
@@ -114,7 +114,7 @@ class Isolated:
         precision: Precision,
         before: Mapping[str, float],
         scale: float,
-        conditions: tuple[str, ...] | None = None,
+        conditions: Conditions = None,
     ) -> None:
         """Score an image (1, 3, H, W) alone and compare with what it got ``before``, among others and maybe earlier.
 
@@ -132,15 +132,15 @@ class Isolated:
                 )
 
     def require_scores_of_images_alone(
-        self, images: Tensor, precision: Precision, conditions: tuple[str, ...] | None = None
+        self, images: Tensor, precision: Precision, conditions: Conditions = None
     ) -> None:
         """Score a few images together, then each alone from the last to the first; raises as `require_same`."""
         scores = self.score(images, precision, conditions).scores
         scale = max(abs(value) for values in scores.values() for value in values)
         for place in counted(reversed(range(len(images))), "scoring images alone", len(images)):
             before = {name: values[place] for name, values in scores.items()}
-            own = None if conditions is None else conditions[place : place + 1]
-            self.require_same(images[place : place + 1], precision, before, scale, own)
+            own = slice(place, place + 1)
+            self.require_same(images[own], precision, before, scale, conditions and conditions[own])
 
 
 class OwnEvidence(Evidence):

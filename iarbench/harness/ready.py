@@ -13,7 +13,7 @@ import torch
 
 from iarbench.detector import Detector, Scored, apply, reads_condition
 from iarbench.errors import UserError
-from iarbench.evidence import NO_ENCODER, Evidence, Target
+from iarbench.evidence import NO_ENCODER, Conditions, Evidence, Target
 from iarbench.harness.asked import asked_for
 from iarbench.harness.batches import be_exact, exact_threads, piece_size, to_images
 from iarbench.harness.choose import Choice
@@ -114,7 +114,7 @@ class Ours:
     learnt: Mapping[str, torch.Tensor]
     """On the device; what several targets share is one object."""
 
-    def score(self, evidence: Evidence, target: Target, conditions: tuple[str, ...] | None = None) -> Scored:
+    def score(self, evidence: Evidence, target: Target, conditions: Conditions = None) -> Scored:
         """Score the images of `evidence`, which is of a target with the same tokenizer; raises as `apply`."""
         return apply(self.detector, evidence.seen_by(target, self.learnt, conditions))
 

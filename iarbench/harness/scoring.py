@@ -9,14 +9,12 @@ import numpy as np
 import torch
 
 from iarbench.detector import Scored, reads_condition, what_it_reads
-from iarbench.evidence import Evidence, Target
+from iarbench.evidence import Conditions, Evidence, Target
 from iarbench.harness.batches import exact_threads, pieces, to_images
 from iarbench.harness.choose import Choice
 from iarbench.harness.isolate import Isolated
 from iarbench.harness.plan import Cell, Job, Settings
 from iarbench.harness.ready import Ours, Ready, at_work, target_of
-
-Conditions = tuple[str, ...] | None
 
 
 @dataclass(slots=True)

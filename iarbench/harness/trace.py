@@ -17,7 +17,7 @@ import numpy as np
 from iarbench.detector import Detector, fits, reads_condition, tells_siblings
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
-from iarbench.harness.choose import choose_all
+from iarbench.harness.choose import Choice, choose_all
 from iarbench.harness.known_scores import KnownScores, bare_cell, expected_known, known_of_run, plan_known, read_known
 from iarbench.harness.learn import learn
 from iarbench.harness.plan import Plan, Settings, together
@@ -196,7 +196,7 @@ def calibrate(
     """
     from iarbench.content import calibration_path, images_path
 
-    _require_no_conditions(task)
+    _the_detector(task)
     images = ImageSet.open(images_path(task.spec.images))
     planned = [plan_known(task, target, encoder, images, settings, members) for target in task.spec.targets]
     if alpha is not None:  # too few images for it: said before anything is scored
@@ -227,8 +227,7 @@ def tracer_of_run(root: Path, task: Task, encoder: str | None, alpha: float, set
     from iarbench.harness.targets import load_targets
 
     settings = decide(settings)
-    _require_no_conditions(task)
-    (choice,) = choose_all(task.spec.detectors)
+    choice = _the_detector(task)
     if fits(choice.kind):
         raise UserError(
             f"--calibration: {choice.owner} learns, and a run keeps what it learnt for its own images alone"
@@ -253,14 +252,19 @@ def tracer_of_run(root: Path, task: Task, encoder: str | None, alpha: float, set
     return tracer
 
 
-def _require_no_conditions(task: Task) -> None:
-    """Raise UserError for a detector that is told what generators were asked for: of traced images nobody knows it."""
-    for choice in choose_all(task.spec.detectors):
-        if reads_condition(choice.kind):
-            raise UserError(
-                f"{choice.owner} is told the classes and prompts of known images, and nobody knows those of a picture "
-                "to be traced; choose another one"
-            )
+def _the_detector(task: Task) -> Choice:
+    """The one detector of a task.
+
+    Raises:
+        UserError: it is told what generators were asked for, and of traced images nobody knows it.
+    """
+    (choice,) = choose_all(task.spec.detectors)
+    if reads_condition(choice.kind):
+        raise UserError(
+            f"{choice.owner} is told the classes and prompts of known images, and nobody knows those of a picture "
+            "to be traced; choose another one"
+        )
+    return choice
 
 
 def _families(task: Task, kind: type[Detector]) -> dict[str, str]:

@@ -166,14 +166,14 @@ class ImageSet:
         places[places == len(self)] = -1
         return np.where((rows >= 0) & (places >= 0) & (self._rows[places] == rows), places, -1) if len(self) else places
 
-    def column(self, name: str, image_ids: Sequence[str]) -> list[str]:
-        """A column of `HASHED` of the images with these ids, in this order.
+    def cells(self, names: Sequence[str], image_ids: Sequence[str]) -> list[tuple[str, ...]]:
+        """These columns of `HASHED` of the images with these ids, row by row in this order.
 
         Raises:
             UserError: an id is not in this set or view.
         """
         rows, where = np.unique(self._rows_of(image_ids), return_inverse=True)
-        values = self._whole.column(name, rows).to_pylist()
+        values = list(zip(*(self._whole.column(name, rows).to_pylist() for name in names), strict=True))
         return [values[place] for place in where.tolist()]
 
     def repeated(self) -> str | None:

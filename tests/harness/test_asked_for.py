@@ -57,7 +57,7 @@ def test_numbers_become_names_and_photographs_have_none() -> None:
 def test_an_unknown_id_is_named() -> None:
     images = ImageSet.open(images_path("iarbench-mini"))
     with pytest.raises(UserError, match="no image 'nobody' among the"):
-        images.column("condition", ["nobody"])
+        images.cells(["condition"], ["nobody"])
 
 
 @pytest.mark.parametrize("ours", [False, True])
