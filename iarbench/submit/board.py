@@ -88,7 +88,7 @@ class Submission(BaseModel):
     schema_version: Literal[1] = 1
     id: str
     commands: tuple[str, ...]
-    """every command that filled the run's folder"""
+    """every command that filled the run's folder, without what only that machine has (`iarbench.submit.repeatable`)"""
     iarbench: str
     git: str | None
     packages: dict[str, str | None]

@@ -16,6 +16,7 @@ from iarbench.submit.board import Board, Source, Submission, about, rows_digest
 from iarbench.submit.check_run import Checked, check_run
 from iarbench.submit.elsewhere import counting_on, divide
 from iarbench.submit.keep import kept
+from iarbench.submit.repeatable import repeatable
 from iarbench.submit.score_file import read_index, read_scores, write_index, write_scores
 
 
@@ -87,10 +88,10 @@ def _stage(
     manifest = checked.manifest
     last = manifest.runs[-1]
     submission = Submission(
-        id=name, commands=tuple(run.command for run in manifest.runs), iarbench=last.iarbench, git=last.git,
-        packages=last.packages, hardware=last.hardware, task=manifest.task, image_set=manifest.images.set,
-        images_fingerprint=manifest.images.fingerprint, limit=manifest.images.limit, precision=manifest.precision,
-        weights=manifest.weights, notes=manifest.notes, sources=tuple(sources.values()),
+        id=name, commands=tuple(dict.fromkeys(repeatable(run.command) for run in manifest.runs)),
+        iarbench=last.iarbench, git=last.git, packages=last.packages, hardware=last.hardware, task=manifest.task,
+        image_set=manifest.images.set, images_fingerprint=manifest.images.fingerprint, limit=manifest.images.limit,
+        precision=manifest.precision, weights=manifest.weights, notes=manifest.notes, sources=tuple(sources.values()),
         images=sha256_file(index_file), scores=sha256_file(scores_file), rows=len(keep), rows_sha256=rows_digest(keep),
     )  # fmt: skip
     new, elsewhere = divide(board, submission, keep, scores, replace)
