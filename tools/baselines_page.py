@@ -17,7 +17,6 @@ from iarbench.text_table import markdown_table
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "baselines.md"
 ITERATIVE, AEDR, LIKELIHOOD, ORACLE = (MarkedPart(PAGE, name) for name in ("iterative", "aedr", "likelihood", "oracle"))
-SHOWN = ("likelihood", "log-ratio")
 
 
 def stored(task: str) -> list[Row]:
@@ -70,7 +69,7 @@ def line(by_target: dict[str, list[Row]], targets: Sequence[str]) -> tuple[tuple
 
 def likelihood(rows: Sequence[Row], detector: str = "likelihood") -> str:
     """Clean images, a line a target and set of non-members (all pooled, photographs, a sibling): AUROC and TPR at 1 and
-    5 % FPR of the scores `SHOWN`."""
+    5 % FPR of the learned score and the log-ratio."""
     found: dict[tuple[str, str], dict[tuple[str, float | None], str]] = {}
     for row in rows:
         named = row.detector == detector and row.attack == CLEAN and row.threshold_kind in ("matched", None)
@@ -79,10 +78,10 @@ def likelihood(rows: Sequence[Row], detector: str = "likelihood") -> str:
             value, low, high = (f"{times * number:.{digits}f}" for number in (row.value, row.low, row.high))
             cell = found.setdefault((row.target, row.nonmember_set), {})
             cell[row.score_name, row.fpr_nominal] = f"{value} [{low}, {high}]"
-    wanted = [(score, rate) for score in SHOWN for rate in (None, 0.01, 0.05)]
+    wanted = [(score, rate) for score in (detector, "log-ratio") for rate in (None, 0.01, 0.05)]
     against = [POOLED, "flickr", *sorted({target for target, _ in found})]  # a target: a sibling, with its tokenizer
     order = sorted((key for key in found if key[1] in against), key=lambda key: (key[0], against.index(key[1])))
-    lines = [[*key, *(found[key].get(one, "–") for one in wanted)] for key in order if (SHOWN[0], 0.01) in found[key]]
+    lines = [[*key, *(found[key].get(one, "–") for one in wanted)] for key in order if (detector, 0.01) in found[key]]
     head = ["target", "against"]
     head += [f"{score}: {'AUROC' if rate is None else f'TPR at {rate:.0%}'}" for score, rate in wanted]
     return markdown_table(head, lines, len(head))

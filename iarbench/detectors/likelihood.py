@@ -58,9 +58,9 @@ class Likelihood(Detector):
     Tokens are those nearest to the features that can be found, as for QuantLoss (``tokens="nearest"``), or those of the
     family's own quantiser, as published (``"greedy"``).
 
-    Scores: ``likelihood``, the learned one, 0 = even odds of own and other; ``log-ratio``, the mean over tokens of
-    d = log p(t | c) - log p(t); ``log-probability``, the mean of log p(t | c); ``icas``, the mean of
-    d / (1.75 + exp(1.3 d)), which gives unlikely tokens more weight (the published code's form of ICAS).
+    Scores: ``likelihood`` (the name of the detector), the learned one, 0 = even odds of own and other; ``log-ratio``,
+    the mean over tokens of d = log p(t | c) - log p(t); ``log-probability``, the mean of log p(t | c); ``icas``, the
+    mean of d / (1.75 + exp(1.3 d)), which gives unlikely tokens more weight (the published code's form of ICAS).
     """
 
     name: ClassVar[str] = "likelihood"
@@ -136,7 +136,7 @@ class Likelihood(Detector):
         score = restored(evidence.learnt, evidence.target.generator.scales(found.conditional.shape[1]))
         d = found.conditional - found.unconditional
         return {
-            "likelihood": score(found.conditional, found.unconditional),
+            self.name: score(found.conditional, found.unconditional),
             "log-ratio": d.mean(1),
             "log-probability": found.conditional.mean(1),
             "icas": icas(d),
@@ -166,6 +166,7 @@ class LikelihoodOracle(Likelihood):
     """
 
     name: ClassVar[str] = "likelihood-oracle"
+    version: ClassVar[int] = 2
     reads: ClassVar[frozenset[str]] = frozenset({"transformer", "condition"})
     seconds_per_image: ClassVar[float | None] = 0.14
     mib_per_image: ClassVar[float | None] = 3.1
