@@ -44,6 +44,9 @@ class Detector(ABC):
     learns_once: ClassVar[bool] = False
     """True for one whose `fit` gives the same whatever the target, as a gallery of all sources does: it learns once,
     for all targets, from images of every source of the task. One with ``uses_target = False`` does so anyway."""
+    siblings_alike: ClassVar[bool] = False
+    """True for one that learns and yet cannot tell generators apart that share a tokenizer: their images are then no
+    non-members of each other, and it does not learn from them."""
     through: str | None = None
     """Generator through whose tokenizer all images are seen, whatever the target; None: through the target's own. A
     parameter may name it."""
@@ -103,7 +106,7 @@ def reads_condition(kind: type[Detector]) -> bool:
 
 def tells_siblings(kind: type[Detector]) -> bool:
     """Whether it may tell generators apart that share a tokenizer: what it reads differs between them."""
-    return kind.uses_target and what_it_reads(kind) != {"tokenizer"}
+    return kind.uses_target and not kind.siblings_alike and what_it_reads(kind) != {"tokenizer"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ DETECTORS = Registry(
         "likelihood-oracle": "iarbench.detectors.likelihood:LikelihoodOracle",
         "d3qe": "iarbench.detectors.d3qe:D3QE",
         "combined": "iarbench.detectors.combined:Combined",
+        "fusion": "iarbench.detectors.fusion:Fusion",
         "reconstruction": "iarbench.detectors.reconstruction:Reconstruction",
         "aedr": "iarbench.detectors.aedr:AEDR",
         "aedr-plain": "iarbench.detectors.aedr:PlainAEDR",

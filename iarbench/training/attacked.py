@@ -16,40 +16,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from iarbench.attack import attack_image, parse
+from iarbench.attack import attack_image
+from iarbench.attacks.schedule import STRENGTHS, random_attack
 from iarbench.files import scratch_folder
 from iarbench.progress import Progress
 
-#: strengths of the paper's augmentation schedule (table A2)
-STRENGTHS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "weak": (
-        ("jpeg90", "jpeg85", "jpeg80"),
-        ("blur3",),
-        ("noise0.005", "noise0.01", "noise0.02"),
-        ("brightness1.1", "brightness1.2"),
-        ("saturation1.2", "saturation1.5"),
-        ("resize0.9", "resize0.85", "resize0.8"),
-        ("contrast1.2", "contrast1.5"),
-    ),
-    "medium": (
-        ("jpeg80", "jpeg75", "jpeg70", "jpeg65"),
-        ("blur3", "blur5"),
-        ("noise0.02", "noise0.03", "noise0.04"),
-        ("brightness1.3", "brightness1.4", "brightness1.5"),
-        ("saturation1.5", "saturation1.7", "saturation2"),
-        ("resize0.8", "resize0.75", "resize0.7"),
-        ("contrast1.5", "contrast1.7", "contrast2"),
-    ),
-    "strong": (
-        ("jpeg60", "jpeg55", "jpeg50"),
-        ("blur5", "blur7", "blur9"),
-        ("noise0.03", "noise0.04", "noise0.05"),
-        ("brightness1.5", "brightness1.7", "brightness2"),
-        ("saturation2", "saturation2.2", "saturation2.5"),
-        ("resize0.7", "resize0.6", "resize0.5"),
-        ("contrast2", "contrast2.2", "contrast2.4"),
-    ),
-}
 #: copies of every image at a strength: weak ones are drawn from in a tenth of the training, others in four tenths each
 COPIES = {"weak": 1, "medium": 2, "strong": 2}
 #: images that a worker process takes at once; fewer images than this are attacked before a worker has started
@@ -108,7 +79,6 @@ def _attack_chunk(work: Work) -> np.ndarray:
     rng = np.random.default_rng(list(name.encode()))
     attacked = np.empty_like(images)
     for i, image in enumerate(images):
-        kind = STRENGTHS[strength][rng.integers(len(STRENGTHS[strength]))]
-        attack = parse(kind[rng.integers(len(kind))])
+        attack = random_attack(strength, rng)
         attacked[i] = np.asarray(attack_image(attack, Image.fromarray(image), f"{name}/{i}"))
     return attacked
