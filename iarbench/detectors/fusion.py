@@ -48,6 +48,8 @@ class Fusion(Detector):
     name: ClassVar[str] = "fusion"
     requires: ClassVar[frozenset[str]] = frozenset({"quantize", "decode"})
     siblings_alike: ClassVar[bool] = True
+    seconds_per_image: ClassVar[float | None] = 0.085
+    mib_per_image: ClassVar[float | None] = 4.8
 
     def fit(self, images: Iterable[FitBatch]) -> dict[str, Tensor]:
         import torch

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from toys import Toys, run
+from toys import Toys, run, write_with_fit
 
 from iarbench.cli import main
 from iarbench.harness import targets
@@ -47,6 +47,24 @@ class Likelihood(Detector):
         loss = evidence.target.generator.training_loss
         rows = evidence.quantized.tokens
         return {"likely": torch.stack([-loss(row[None], torch.zeros(1).long()) for row in rows])}
+"""
+
+LEARNING = """
+from pathlib import Path
+import torch
+from iarbench.detector import Detector
+
+class Learning(Detector):
+    name = "learning"
+    siblings_alike = {alike}
+
+    def fit(self, images):
+        shown = sorted({{source for batch in images for source in batch.sources}})
+        Path({log!r}).write_text(" ".join(shown))
+        return {{"nothing": torch.zeros(1)}}
+
+    def score(self, evidence):
+        return {{"learning": evidence.f.flatten(1).mean(1)}}
 """
 
 
@@ -142,6 +160,20 @@ def test_pooled_holds_siblings_only_for_detectors_that_can_tell_them(siblings: T
         ("quantloss", ("noise",)),
         ("named", ("noise", "other-generators")),
     }
+
+
+@pytest.mark.parametrize(
+    ("alike", "shown", "non_members"), [(True, "noise toy-a", 14), (False, "noise toy-a toy-b", 28)]
+)
+def test_siblings_are_neither_shown_nor_non_members_where_a_detector_says_that_they_are_alike(
+    alike: bool, shown: str, non_members: int, siblings: Toys, tmp_path: Path
+) -> None:
+    images, log = write_with_fit(tmp_path / "images"), tmp_path / "shown"
+    (tmp_path / "mine.py").write_text(LEARNING.format(log=str(log), alike=alike))
+    args = ("--images", images, "--attack", "none", "--target", "toy-a", "--detector", f"{tmp_path}/mine.py:Learning")
+    run(siblings, tmp_path / "out", *args)
+    assert log.read_text() == shown
+    assert pooled(tmp_path / "out") == {"learning": non_members}
 
 
 def main_json(out: Path) -> str:
