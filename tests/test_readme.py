@@ -53,17 +53,27 @@ def test_the_table_of_strengths_is_the_stored_result() -> None:
     assert table == tables.markdown(of_mini(("quantloss",), attacks=STRENGTHS)).strip()
 
 
-def test_the_table_of_the_suite_is_the_stored_result() -> None:
-    head, _, *lines = MarkedPart(RESULTS, "suite").read().splitlines()
-    attacks = ["none" if name == "clean" else name for name in cells(head)[1:]]
-    detectors = ("quantloss-modes", "reconstruction")
+@pytest.mark.parametrize(
+    ("part", "detectors"),
+    [
+        ("main", ("quantloss", "encloss", "combined", "reconstruction", "fusion")),
+        ("suite", ("quantloss-modes", "reconstruction", "fusion")),
+    ],
+)
+def test_tables_of_rates_are_the_stored_results(part: str, detectors: tuple[str, ...]) -> None:
+    """One has a column a detector and attacks in a cell, the other the other way round."""
+    head, _, *lines = MarkedPart(RESULTS, part).read().splitlines()
+    columns = ["none" if name == "clean" else name for name in cells(head)[1:]]
+    attacks = tuple(columns) if part == "suite" else ("none", "jpeg50", "noise0.05", "crop0.8")
     found = {
         (row.target, row.attack, row.detector): f"{100 * row.value:.0f}"
-        for row in of_mini(detectors, attacks=tuple(attacks))
+        for row in of_mini(detectors, attacks=attacks)
         if row.primary and row.value is not None
     }
     expected = {
         target: [" / ".join(found[target, attack, name] for name in detectors) for attack in attacks]
+        if part == "suite"
+        else [" / ".join(found[target, attack, name] for attack in attacks) for name in columns]
         for target in Task.load("mini").spec.targets
     }
     assert {target: rest for target, *rest in map(cells, lines)} == expected

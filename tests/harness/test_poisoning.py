@@ -17,7 +17,12 @@ from iarbench.images.record import ImageRecord
 from iarbench.registry import DETECTORS
 from iarbench.task import Task
 
-QUICK = {"likelihood": "likelihood:conditions=1,epochs=2", "d3qe": "d3qe:epochs=1", "lida": "lida:k=2"}
+QUICK = {
+    "likelihood": "likelihood:conditions=1,epochs=2",
+    "likelihood-oracle": "likelihood-oracle:conditions=1,epochs=2",
+    "d3qe": "d3qe:epochs=1",
+    "lida": "lida:k=2",
+}
 """How a detector learns in a second and from few images, where it would take longer or more."""
 
 LEARNING = [name for name in DETECTORS.names() if DETECTORS.is_builtin(name) and fits(DETECTORS.get(name))]
