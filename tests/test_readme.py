@@ -53,11 +53,16 @@ def test_the_table_of_strengths_is_the_stored_result() -> None:
     assert table == tables.markdown(of_mini(("quantloss",), attacks=STRENGTHS)).strip()
 
 
+def test_the_table_of_fusion_is_the_stored_result() -> None:
+    table = MarkedPart(RESULTS, "fusion").read()
+    assert table == tables.markdown(of_mini(("fusion",))).strip()
+
+
 @pytest.mark.parametrize(
     ("part", "detectors"),
     [
-        ("main", ("quantloss", "encloss", "combined", "reconstruction", "fusion")),
-        ("suite", ("quantloss-modes", "reconstruction", "fusion")),
+        ("main", ("quantloss", "encloss", "combined", "reconstruction")),
+        ("suite", ("quantloss-modes", "reconstruction")),
     ],
 )
 def test_tables_of_rates_are_the_stored_results(part: str, detectors: tuple[str, ...]) -> None:

@@ -1,8 +1,8 @@
 """Fusion: what QuantLoss, EncLoss and reconstruction say of an image together.
 
-Each of them survives other attacks, and how hard an image is moves all of them alike. A logistic regression learns from
-images of the split `fit`, clean and attacked, how to weigh their logarithms: a weighted product. The combined score of
-arXiv 2606.28386 (Eq. 11) is the product of two of them with equal weights.
+Each of them survives other attacks, and how hard an image is moves all of them alike. A small network learns from
+images of the split `fit`, clean and attacked, what they mean together. The combined score of arXiv 2606.28386 (Eq. 11)
+is the product of two of them.
 """
 
 from __future__ import annotations
@@ -24,25 +24,29 @@ if TYPE_CHECKING:
 
 COPIES = ("weak", "medium", "strong")
 """What every image is learned from beside itself: a copy under a random attack of each of these strengths."""
+HIDDEN = 64
+"""Units of the hidden layer, rectified."""
+DECAY = 1.0
+"""Times half the squared sum of all weights, added to the summed cross-entropy."""
 EPSILON = 1e-10
 """Added to every error before its logarithm is taken: some are 0, exactly."""
 CONSTANT = 1e-6
-"""Signals whose standard deviation over the images that it learns from is less have no say."""
+"""Signals whose standard deviation over the images that it learns from is less are not scaled by it."""
 
 
 class Fusion(Detector):
-    """QuantLoss, EncLoss and reconstruction, weighed by a logistic regression on clean and attacked images.
+    """QuantLoss, EncLoss and reconstruction, weighed by a small network that learned from clean and attacked images.
 
     Signals of an image, all but the last three as logarithms: the quantisation error before and, where there is a
     search, after it; the pixel error that decoding the codes of either leaves; the errors of EncLoss's two trips; the
     mean square of the features, and of the difference of neighbouring pixels, which say how hard the image is; the
-    fraction of pixel values at an end of their range, their mean and standard deviation. Score: ``fusion``, log-odds,
-    0 = even odds of own and other.
+    fraction of pixel values at an end of their range, their mean and standard deviation. The network has one hidden
+    layer. Score: ``fusion``, log-odds, 0 = even odds of own and other.
 
     It learns from the split `fit`: every image, and a copy of it under an attack of each of three strengths
-    (`iarbench.attacks.schedule`: JPEG, blur, noise, smaller sizes, brightness, saturation, contrast), both sides with
-    equal weight. These kinds of attacks it knows; others it does not. Images of generators with the same tokenizer are
-    not shown: nothing here could tell them apart.
+    (`iarbench.attacks.schedule`: JPEG, blur, noise, smaller sizes, brightness, saturation, contrast). These kinds of
+    attacks it knows; others it does not. Images of generators with the same tokenizer are not shown: nothing here could
+    tell them apart.
     """
 
     name: ClassVar[str] = "fusion"
@@ -69,7 +73,8 @@ class Fusion(Detector):
     def score(self, evidence: Evidence) -> dict[str, Tensor]:
         learnt = evidence.learnt
         standard = (_signals(evidence) - learnt["mean"]) / learnt["deviation"]
-        return {"fusion": standard @ learnt["weights"] + learnt["odds"]}
+        hidden = (standard @ learnt["hidden"] + learnt["bias"]).relu()
+        return {"fusion": hidden @ learnt["weights"] + learnt["odds"]}
 
 
 def _signals(evidence: Evidence) -> Tensor:
@@ -101,15 +106,25 @@ def _computed(evidence: Evidence) -> Tensor:
 def _learn(signals: Tensor, own: Tensor) -> dict[str, Tensor]:
     """What `Fusion.score` needs, from signals (N, S) of images and which of them are own, bool (N,)."""
     import torch
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
 
     values = signals.double().cpu()
     mean, deviation = values.mean(0), values.std(0)
-    deviation = deviation.masked_fill(deviation < CONSTANT, 1)  # its weight comes out as 0
-    model = LogisticRegression(class_weight="balanced", max_iter=10_000)
-    model.fit(((values - mean) / deviation).numpy(), own.cpu().numpy())
-    learnt = {"weights": torch.from_numpy(model.coef_[0]), "odds": torch.from_numpy(model.intercept_)[0]}
-    return {name: value.float() for name, value in {"mean": mean, "deviation": deviation, **learnt}.items()}
+    deviation = deviation.masked_fill(deviation < CONSTANT, 1)
+    network = MLPClassifier((HIDDEN,), alpha=DECAY, solver="lbfgs", max_iter=5000, random_state=0)
+    network.fit(((values - mean) / deviation).numpy(), own.cpu().numpy())
+    first, second = (torch.from_numpy(weights) for weights in network.coefs_)
+    bias, odds = (torch.from_numpy(biases) for biases in network.intercepts_)
+    odds = odds[0] - torch.log(own.sum() / (~own).sum()).cpu()  # as if there were as many own images as others
+    learnt = {
+        "mean": mean,
+        "deviation": deviation,
+        "hidden": first,
+        "bias": bias,
+        "weights": second[:, 0],
+        "odds": odds,
+    }
+    return {name: value.float() for name, value in learnt.items()}
 
 
 def _attacked(images: Tensor, strength: str, rng: np.random.Generator, name: str) -> Tensor:
