@@ -53,9 +53,11 @@ def test_the_table_of_strengths_is_the_stored_result() -> None:
     assert table == tables.markdown(of_mini(("quantloss",), attacks=STRENGTHS)).strip()
 
 
-def test_the_table_of_fusion_is_the_stored_result() -> None:
-    table = MarkedPart(RESULTS, "fusion").read()
-    assert table == tables.markdown(of_mini(("fusion",))).strip()
+@pytest.mark.parametrize(
+    ("part", "detectors"), [("fusion", ("fusion",)), ("searches", ("quantloss-moves", "quantloss-reference"))]
+)
+def test_tables_of_single_detectors_are_the_stored_results(part: str, detectors: tuple[str, ...]) -> None:
+    assert MarkedPart(RESULTS, part).read() == tables.markdown(of_mini(detectors)).strip()
 
 
 @pytest.mark.parametrize(
