@@ -131,8 +131,9 @@ def require_same_task(root: Path, plan: Plan) -> Manifest | None:
             f"{root} holds a run of task {found.task.name} version {found.task.version}, not of "
             f"{spec.name} version {spec.version}; choose another --out"
         )
-    # Scores without a manifest: it was deleted, as `ANEW` says.
-    if not found and not (root / "scores").is_dir() and root.exists() and not _is_free(root):
+    # Parts of a run without a manifest: it was deleted, as `ANEW` says, or they were taken over from another run.
+    parts = any((root / name).is_dir() for name in ("scores", "learnt", "quality"))
+    if not found and not parts and root.exists() and not _is_free(root):
         raise UserError(f"{root} is not the folder of a run and not empty; choose another --out")
     return found
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from toys import Toys, run, write_with_fit
 
 from iarbench.cli import main
+from iarbench.harness import learn
 from iarbench.images.image_set import ImageSet
 
 LEARNS = """
@@ -150,3 +151,12 @@ def test_a_fit_that_returns_no_tensors_is_one_line(
     )
     assert error.startswith("error: detector 'learns': ")
     assert message in error
+
+
+def test_what_was_learnt_is_taken_over_where_no_score_is(
+    with_fit: Toys, learns: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--images", tmp_path / "more", "--detector", learns, "--encoder", "original", "--target", "toy-a")
+    run(with_fit, tmp_path / "first", *options, "--attack", "none")
+    monkeypatch.setattr(learn, "fit_all", lambda *args: pytest.fail("it learnt again"))
+    run(with_fit, tmp_path / "second", *options, "--attack", "jpeg50", "--reuse", tmp_path / "first")
