@@ -2,7 +2,9 @@
 
 A line is a JSON object with the fields that all its rows share, and under `columns` the fields that differ: each a list
 of one value per row or, where that is shorter, `{"values": [...], "rows": [...]}`, the different values and for every
-row the place of its own among them, from 0. Fields with their default in all rows are left out.
+row the place of its own among them, from 0. Different values that are objects may be written as `{"keys": {...}}`, a
+list as these for each of their keys, with null where an object lacks it. Fields with their default in all rows are left
+out.
 `iarbench.results.rows.read_rows` reads such lines as well as single rows.
 """
 
@@ -67,12 +69,17 @@ def _lines(rows: Sequence[BaseModel]) -> list[str]:
 
 
 def _shorter(column: list[Any]) -> Any:
-    """A column as it is written: itself, or its different values and which of them every row has."""
+    """A column as it is written: itself, or its different values and which of them every row has, or key by key."""
     texts = [_text(value) for value in column]
     different = dict(zip(texts, column, strict=True))
-    places = {text: place for place, text in enumerate(different)}
-    folded = {"values": list(different.values()), "rows": [places[text] for text in texts]}
-    return min(column, folded, key=lambda told: len(_text(told)))
+    ways: list[Any] = [column]
+    if len(different) < len(column):
+        places = {text: place for place, text in enumerate(different)}
+        ways.append({"values": _shorter(list(different.values())), "rows": [places[text] for text in texts]})
+    elif any(column) and all(isinstance(value, dict) and None not in value.values() for value in column):
+        keys = dict.fromkeys(key for value in column for key in value)
+        ways.append({"keys": {key: _shorter([value.get(key) for value in column]) for key in keys}})
+    return min(ways, key=lambda told: len(_text(told)))
 
 
 def _column(told: Any) -> list[Any] | None:
@@ -80,11 +87,18 @@ def _column(told: Any) -> list[Any] | None:
     match told:
         case list():
             return told
-        case {"values": list(values), "rows": list(rows)} if all(
-            isinstance(row, int) and 0 <= row < len(values) for row in rows
-        ):
-            return [values[row] for row in rows]
+        case {"values": folded, "rows": list(rows)} if (values := _column(folded)) is not None:
+            if all(isinstance(row, int) and 0 <= row < len(values) for row in rows):
+                return [values[row] for row in rows]
+        case {"keys": dict(keys)}:
+            columns = [column for one in keys.values() if (column := _column(one)) is not None]
+            if len(columns) == len(keys) and len({len(column) for column in columns}) == 1:
+                return [_without_nulls(dict(zip(keys, values, strict=True))) for values in zip(*columns, strict=True)]
     return None
+
+
+def _without_nulls(told: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _text(told: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from board_rows import row
+from pydantic import BaseModel
 
 from iarbench.errors import UserError
 from iarbench.results.grouped import grouped_lines, ungrouped
@@ -39,6 +40,28 @@ def test_a_column_that_repeats_itself_is_written_by_its_different_values(tmp_pat
     assert read_rows(path) == rows
 
 
+class Shares(BaseModel):
+    """A row with an object."""
+
+    schema_version: int = 1
+    value: float
+    shares: dict[str, list[float]] = {}
+
+
+def test_objects_are_written_key_by_key_and_only_once_each() -> None:
+    own, other = "llamagen-mini", "wallpapers"
+    found = [{own: [0.25, 0.75], other: [1.0, 0.0]}, {}, {own: [0.5, 0.5], other: [1.0, 0.0]}, {own: [0.1]}]
+    rows = [Shares(value=place, shares=one) for place, one in enumerate(found * 2)]
+    (line,) = grouped_lines(rows)
+    assert json.loads(line)["columns"]["shares"] == {
+        "values": {
+            "keys": {own: [[0.25, 0.75], None, [0.5, 0.5], [0.1]], other: [[1.0, 0.0], None, [1.0, 0.0], None]},
+        },
+        "rows": [0, 1, 2, 3, 0, 1, 2, 3],
+    }
+    assert [Shares(**one) for one in ungrouped(json.loads(line))] == rows
+
+
 def test_another_target_is_another_line_and_one_row_or_equal_ones_need_no_columns(tmp_path: Path) -> None:
     rows = [row(target="toy-a"), row(target="toy-b"), row(target="toy-b")]
     lines = grouped_lines(rows)
@@ -55,7 +78,8 @@ def test_another_target_is_another_line_and_one_row_or_equal_ones_need_no_column
     [
         {"value": [1.0], "low": [0.5, 0.6]}, {"value": 1.0}, [], {},
         {"value": {"values": [1.0]}}, {"value": {"values": [1.0], "rows": [1]}},
-        {"value": {"values": [1.0], "rows": [-1]}},
+        {"value": {"values": [1.0], "rows": [-1]}}, {"value": {"keys": {}}}, {"value": {"keys": {"a": 1.0}}},
+        {"value": {"keys": {"a": [1.0], "b": [1.0, 2.0]}}}, {"value": {"values": {"keys": []}, "rows": [0]}},
     ],
 )  # fmt: skip
 def test_damaged_columns_are_no_rows_and_said_in_a_line(columns: object, tmp_path: Path) -> None:
