@@ -62,6 +62,13 @@ def test_objects_are_written_key_by_key_and_only_once_each() -> None:
     assert [Shares(**one) for one in ungrouped(json.loads(line))] == rows
 
 
+def test_objects_keep_the_order_of_their_keys() -> None:
+    orders = [["llamagen-mini", "wallpapers"], ["wallpapers", "llamagen-mini"], ["wallpapers"]]
+    rows = [Shares(value=place, shares={key: [0.5] for key in order}) for place, order in enumerate(orders)]
+    (line,) = grouped_lines(rows)
+    assert [list(one["shares"]) for one in ungrouped(json.loads(line))] == orders
+
+
 def test_another_target_is_another_line_and_one_row_or_equal_ones_need_no_columns(tmp_path: Path) -> None:
     rows = [row(target="toy-a"), row(target="toy-b"), row(target="toy-b")]
     lines = grouped_lines(rows)
