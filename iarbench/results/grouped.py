@@ -78,9 +78,8 @@ def _shorter(column: list[Any]) -> Any:
         ways.append({"values": _shorter(list(different.values())), "rows": [places[text] for text in texts]})
     elif any(column) and all(isinstance(value, dict) and None not in value.values() for value in column):
         keys = dict.fromkeys(key for value in column for key in value)
-        if all(
-            list(value) == [key for key in keys if key in value] for value in column
-        ):  # what is read has their order
+        # What is read has the order of these keys.
+        if all(list(value) == [key for key in keys if key in value] for value in column):
             ways.append({"keys": {key: _shorter([value.get(key) for value in column]) for key in keys}})
     return min(ways, key=lambda told: len(_text(told)))
 
