@@ -108,7 +108,7 @@ def _learn(signals: Tensor, own: Tensor) -> dict[str, Tensor]:
     import torch
     from sklearn.neural_network import MLPClassifier
 
-    values = signals.double().cpu()
+    values = signals.cpu().double()  # not every device has doubles
     mean, deviation = values.mean(0), values.std(0)
     deviation = deviation.masked_fill(deviation < CONSTANT, 1)
     network = MLPClassifier((HIDDEN,), alpha=DECAY, solver="lbfgs", max_iter=5000, random_state=0)
