@@ -15,7 +15,7 @@ STRENGTHS = ("jpeg90", "jpeg70", "jpeg30", "jpeg10", "noise0.1", "noise0.2")
 def of_mini(
     detectors: tuple[str, ...] = FOUR, encoder: str = "inverse", attacks: tuple[str, ...] = FOUR_ATTACKS
 ) -> list[Row]:
-    """Those of the task mini by these detectors with one encoder under these attacks, on all its images."""
+    """Those of the task mini by these detectors with one encoder under these attacks."""
     return [
         row
         for row in read_rows(ROWS / "mini.jsonl")

@@ -54,10 +54,17 @@ def test_the_table_of_strengths_is_the_stored_result() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "detectors"), [("fusion", ("fusion",)), ("searches", ("quantloss-moves", "quantloss-reference"))]
+    ("part", "detectors", "attacks"),
+    [
+        ("fusion", ("fusion",), ("none", "jpeg50")),
+        ("other", ("fusion", "quantloss"), ("contrast2", "webp60")),
+        ("searches", ("quantloss-moves", "quantloss-reference"), ("none",)),
+    ],
 )
-def test_tables_of_single_detectors_are_the_stored_results(part: str, detectors: tuple[str, ...]) -> None:
-    assert MarkedPart(RESULTS, part).read() == tables.markdown(of_mini(detectors)).strip()
+def test_tables_of_few_detectors_are_the_stored_results(
+    part: str, detectors: tuple[str, ...], attacks: tuple[str, ...]
+) -> None:
+    assert MarkedPart(RESULTS, part).read() == tables.markdown(of_mini(detectors, attacks=attacks)).strip()
 
 
 @pytest.mark.parametrize(
