@@ -2,9 +2,9 @@
 
 A line is a JSON object with the fields that all its rows share, and under `columns` the fields that differ: each a list
 of one value per row or, where that is shorter, `{"values": [...], "rows": [...]}`, the different values and for every
-row the place of its own among them, from 0. Different values that are objects may be written as `{"keys": {...}}`, a
-list as these for each of their keys, with null where an object lacks it. Fields with their default in all rows are left
-out.
+row the place of its own among them, from 0. Different values that are objects may be written as `{"keys": {...},
+"order": [...]}`, a list as these for each of their keys and one of the keys that each object has. Fields with their
+default in all rows are left out.
 `iarbench.results.rows.read_rows` reads such lines as well as single rows.
 """
 
@@ -76,11 +76,10 @@ def _shorter(column: list[Any]) -> Any:
     if len(different) < len(column):
         places = {text: place for place, text in enumerate(different)}
         ways.append({"values": _shorter(list(different.values())), "rows": [places[text] for text in texts]})
-    elif any(column) and all(isinstance(value, dict) and None not in value.values() for value in column):
+    elif any(column) and all(isinstance(value, dict) for value in column):
         keys = dict.fromkeys(key for value in column for key in value)
-        # What is read has the order of these keys.
-        if all(list(value) == [key for key in keys if key in value] for value in column):
-            ways.append({"keys": {key: _shorter([value.get(key) for value in column]) for key in keys}})
+        by_key = {key: _shorter([value.get(key) for value in column]) for key in keys}
+        ways.append({"keys": by_key, "order": _shorter([list(value) for value in column])})
     return min(ways, key=lambda told: len(_text(told)))
 
 
@@ -92,15 +91,13 @@ def _column(told: Any) -> list[Any] | None:
         case {"values": folded, "rows": list(rows)} if (values := _column(folded)) is not None:
             if all(isinstance(row, int) and 0 <= row < len(values) for row in rows):
                 return [values[row] for row in rows]
-        case {"keys": dict(keys)}:
-            columns = [column for one in keys.values() if (column := _column(one)) is not None]
-            if len(columns) == len(keys) and len({len(column) for column in columns}) == 1:
-                return [_without_nulls(dict(zip(keys, values, strict=True))) for values in zip(*columns, strict=True)]
+        case {"keys": dict(keys), "order": folded} if (orders := _column(folded)) is not None:
+            columns = {key: column for key, one in keys.items() if (column := _column(one)) is not None}
+            if all(len(column) == len(orders) for column in columns.values()) and all(
+                isinstance(order, list) and columns.keys() >= set(order) for order in orders
+            ):
+                return [{key: columns[key][place] for key in order} for place, order in enumerate(orders)]
     return None
-
-
-def _without_nulls(told: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in told.items() if value is not None}
 
 
 def _text(told: Any) -> str:

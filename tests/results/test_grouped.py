@@ -48,25 +48,22 @@ class Shares(BaseModel):
     shares: dict[str, list[float]] = {}
 
 
-def test_objects_are_written_key_by_key_and_only_once_each() -> None:
+def test_objects_are_written_key_by_key_each_once_and_keep_the_order_of_their_keys() -> None:
     own, other = "llamagen-mini", "wallpapers"
-    found = [{own: [0.25, 0.75], other: [1.0, 0.0]}, {}, {own: [0.5, 0.5], other: [1.0, 0.0]}, {own: [0.1]}]
-    rows = [Shares(value=place, shares=one) for place, one in enumerate(found * 2)]
+    orders = [[own, other], [other, own], [other], []] * 4
+    different = [dict.fromkeys(order, [place / 8, 0.5]) for place, order in enumerate(orders)][
+        :15
+    ]  # three empty ones
+    rows = [Shares(value=place, shares=one) for place, one in enumerate(different * 2)]
     (line,) = grouped_lines(rows)
-    assert json.loads(line)["columns"]["shares"] == {
-        "values": {
-            "keys": {own: [[0.25, 0.75], None, [0.5, 0.5], [0.1]], other: [[1.0, 0.0], None, [1.0, 0.0], None]},
-        },
-        "rows": [0, 1, 2, 3, 0, 1, 2, 3],
-    }
-    assert [Shares(**one) for one in ungrouped(json.loads(line))] == rows
-
-
-def test_objects_keep_the_order_of_their_keys() -> None:
-    orders = [["llamagen-mini", "wallpapers"], ["wallpapers", "llamagen-mini"], ["wallpapers"]]
-    rows = [Shares(value=place, shares={key: [0.5] for key in order}) for place, order in enumerate(orders)]
-    (line,) = grouped_lines(rows)
-    assert [list(one["shares"]) for one in ungrouped(json.loads(line))] == orders
+    found = json.loads(line)
+    column = found["columns"]["shares"]
+    assert column["values"]["keys"].keys() == {own, other}
+    assert column["values"]["keys"][own][:3] == [[0.0, 0.5], [0.125, 0.5], None]
+    assert len(column["values"]["keys"][own]) == 13  # what differs: twelve, and the empty one
+    assert column["rows"][:15] == column["rows"][15:]
+    assert [list(one["shares"]) for one in ungrouped(found)] == (orders[:15]) * 2
+    assert [Shares(**one) for one in ungrouped(found)] == rows
 
 
 def test_another_target_is_another_line_and_one_row_or_equal_ones_need_no_columns(tmp_path: Path) -> None:
@@ -85,8 +82,11 @@ def test_another_target_is_another_line_and_one_row_or_equal_ones_need_no_column
     [
         {"value": [1.0], "low": [0.5, 0.6]}, {"value": 1.0}, [], {},
         {"value": {"values": [1.0]}}, {"value": {"values": [1.0], "rows": [1]}},
-        {"value": {"values": [1.0], "rows": [-1]}}, {"value": {"keys": {}}}, {"value": {"keys": {"a": 1.0}}},
-        {"value": {"keys": {"a": [1.0], "b": [1.0, 2.0]}}}, {"value": {"values": {"keys": []}, "rows": [0]}},
+        {"value": {"values": [1.0], "rows": [-1]}}, {"value": {"keys": {}}},
+        {"value": {"keys": {"a": 1.0}, "order": [["a"]]}},
+        {"value": {"keys": {"a": [1.0], "b": [1.0, 2.0]}, "order": [["a"]]}},
+        {"value": {"keys": {"a": [1.0]}, "order": [["b"]]}}, {"value": {"keys": {"a": [1.0]}, "order": ["a"]}},
+        {"value": {"values": {"keys": []}, "rows": [0]}},
     ],
 )  # fmt: skip
 def test_damaged_columns_are_no_rows_and_said_in_a_line(columns: object, tmp_path: Path) -> None:
