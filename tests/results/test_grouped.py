@@ -51,9 +51,8 @@ class Shares(BaseModel):
 def test_objects_are_written_key_by_key_each_once_and_keep_the_order_of_their_keys() -> None:
     own, other = "llamagen-mini", "wallpapers"
     orders = [[own, other], [other, own], [other], []] * 4
-    different = [dict.fromkeys(order, [place / 8, 0.5]) for place, order in enumerate(orders)][
-        :15
-    ]  # three empty ones
+    every = [{key: [place / 8, 0.5] for key in order} for place, order in enumerate(orders)]
+    different = every[:15]  # three of them empty
     rows = [Shares(value=place, shares=one) for place, one in enumerate(different * 2)]
     (line,) = grouped_lines(rows)
     found = json.loads(line)
@@ -62,7 +61,7 @@ def test_objects_are_written_key_by_key_each_once_and_keep_the_order_of_their_ke
     assert column["values"]["keys"][own][:3] == [[0.0, 0.5], [0.125, 0.5], None]
     assert len(column["values"]["keys"][own]) == 13  # what differs: twelve, and the empty one
     assert column["rows"][:15] == column["rows"][15:]
-    assert [list(one["shares"]) for one in ungrouped(found)] == (orders[:15]) * 2
+    assert [list(one["shares"]) for one in ungrouped(found)] == orders[:15] * 2
     assert [Shares(**one) for one in ungrouped(found)] == rows
 
 
