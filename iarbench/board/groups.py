@@ -39,12 +39,14 @@ def _images(rows: Iterable[tuple[Row, Batch]]) -> Images:
 
 
 def _split(entries: dict[Key, list[tuple[Row, Batch]]], metrics: int | None) -> list[Group]:
-    """Entries that share the images of at least one set belong together; so do those that nothing tells apart."""
+    """Entries that share the images of at least one set belong together; so do those that nothing tells apart, and the
+    scores of one detector in one run: of some only rows against pooled images are kept, which siblings may be among."""
     parts: list[tuple[Images, dict[Key, list[tuple[Row, Batch]]]]] = []
     by_size = sorted(entries, key=lambda key: (-max(row.n_members for row, _ in entries[key]), -len(entries[key]), key))
     for key in by_size:
         for images, rows in _by_images(entries[key]):
-            home = next((part for part in parts if key not in part[1] and _fits(images, part[0])), None)
+            homes = (part for part in parts if key not in part[1])
+            home = next((part for part in homes if _fits(images, part[0]) or _kin(key, rows, part[1])), None)
             if home is None:
                 parts.append(home := ({}, {}))
             home[1][key] = rows
@@ -72,6 +74,12 @@ def _by_images(rows: list[tuple[Row, Batch]]) -> list[tuple[Images, list[tuple[R
 def _fits(images: Images, others: Images) -> bool:
     shared = images.keys() & others.keys()
     return not shared or any(images[cell] == others[cell] for cell in shared)
+
+
+def _kin(key: Key, rows: list[tuple[Row, Batch]], entries: dict[Key, list[tuple[Row, Batch]]]) -> bool:
+    """Whether another score of the same detector, from the same run, is among the entries."""
+    batches = {id(batch) for _, batch in rows}
+    return any(other[0] == key[0] and batches & {id(batch) for _, batch in entries[other]} for other in entries)
 
 
 def _members(entries: dict[Key, list[tuple[Row, Batch]]]) -> int:
