@@ -48,14 +48,10 @@ def test_the_long_table_is_the_stored_result() -> None:
     assert table == tables.markdown(of_mini(), View(all_scores=True, all_encoders=True)).strip()
 
 
-def test_the_table_of_strengths_is_the_stored_result() -> None:
-    table = MarkedPart(RESULTS, "strengths").read()
-    assert table == tables.markdown(of_mini(("quantloss",), attacks=STRENGTHS)).strip()
-
-
 @pytest.mark.parametrize(
     ("part", "detectors", "attacks"),
     [
+        ("strengths", ("quantloss",), STRENGTHS),
         ("fusion", ("fusion",), ("none", "jpeg50")),
         ("other", ("fusion", "quantloss"), ("contrast2", "webp60")),
         ("searches", ("quantloss-moves", "quantloss-reference"), ("none",)),

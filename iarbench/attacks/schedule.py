@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
-from iarbench.attack import Attack, parse
+from iarbench.attack import Attack, attack_image, parse
 
 STRENGTHS: dict[str, tuple[tuple[str, ...], ...]] = {
     "weak": (
@@ -38,7 +39,21 @@ STRENGTHS: dict[str, tuple[tuple[str, ...], ...]] = {
 """Strength -> its kinds of attacks, each with the attacks of that kind."""
 
 
-def random_attack(strength: str, rng: np.random.Generator) -> Attack:
+def attacked_each(pixels: np.ndarray, strength: str, rng: np.random.Generator, name: str) -> np.ndarray:
+    """Images uint8 (N, H, W, 3), each under one random attack of the strength.
+
+    Args:
+        rng: draws the attacks.
+        name: what the images are called, each by its place, where an attack is random itself.
+    """
+    attacked = np.empty_like(pixels)
+    for place, image in enumerate(pixels):
+        attack = _random_attack(strength, rng)
+        attacked[place] = np.asarray(attack_image(attack, Image.fromarray(image), f"{name}/{place}"))
+    return attacked
+
+
+def _random_attack(strength: str, rng: np.random.Generator) -> Attack:
     """One of a strength: every kind is as likely as the others, and within a kind every attack."""
     kind = STRENGTHS[strength][rng.integers(len(STRENGTHS[strength]))]
     return parse(kind[rng.integers(len(kind))])

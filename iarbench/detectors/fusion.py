@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from iarbench.detector import Detector, mse
-from iarbench.detectors.predict import pictures
 from iarbench.detectors.quantloss import SOLVER, can_search
 from iarbench.errors import UserError
 from iarbench.evidence import Evidence
@@ -131,11 +130,8 @@ def _attacked(images: Tensor, strength: str, rng: np.random.Generator, name: str
     """Every one of the images (B, 3, H, W) under a random attack of that strength; ``name``: of its own randomness."""
     import torch
 
-    from iarbench.attack import attack_image
-    from iarbench.attacks.schedule import random_attack
+    from iarbench.attacks.schedule import attacked_each
+    from iarbench.generator import to_uint8
 
-    made = [
-        np.asarray(attack_image(random_attack(strength, rng), image, f"{name}/{place}"))
-        for place, image in enumerate(pictures(images))
-    ]
-    return torch.from_numpy(np.stack(made)).to(images.device).permute(0, 3, 1, 2).float() / 255
+    made = attacked_each(to_uint8(images.clamp(0, 1)).cpu().numpy(), strength, rng, name)
+    return torch.from_numpy(made).to(images.device).permute(0, 3, 1, 2).float() / 255

@@ -42,7 +42,7 @@ def _scoring(task: Task, scored: dict[str, int]) -> list[str]:
     on_gpu = total * sum(costs.ON_GPU[name] for name in detectors)
     lines.append(f"  one GPU: {duration(on_gpu)} ({costs.PAPER})")
     searched = sum(count for target, count in scored.items() if variants.get(target).family == "var")
-    if searched and {"quantloss", "combined", "fusion"} & set(detectors):
+    if searched and {"quantloss", "combined"} & set(detectors):
         seconds = searched * costs.VAR_SEARCH.seconds
         lines.append(f"  VAR's token search, on one CPU core: {duration(seconds)} ({costs.VAR_SEARCH.source})")
     if others:

@@ -13,11 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from iarbench.attack import attack_image
-from iarbench.attacks.schedule import STRENGTHS, random_attack
+from iarbench.attacks.schedule import STRENGTHS, attacked_each
 from iarbench.files import scratch_folder
 from iarbench.progress import Progress
 
@@ -76,9 +74,4 @@ def _mapper(workers: int) -> Iterator[Callable[[Callable[[Work], np.ndarray], li
 def _attack_chunk(work: Work) -> np.ndarray:
     """Images uint8 (n, H, W, 3), each under one random attack of the strength; ``name`` is the source of randomness."""
     images, strength, name = work
-    rng = np.random.default_rng(list(name.encode()))
-    attacked = np.empty_like(images)
-    for i, image in enumerate(images):
-        attack = random_attack(strength, rng)
-        attacked[i] = np.asarray(attack_image(attack, Image.fromarray(image), f"{name}/{i}"))
-    return attacked
+    return attacked_each(images, strength, np.random.default_rng(list(name.encode())), name)
