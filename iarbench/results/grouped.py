@@ -2,9 +2,10 @@
 
 A line is a JSON object with the fields that all its rows share, and under `columns` the fields that differ: each a list
 of one value per row or, where that is shorter, `{"values": [...], "rows": [...]}`, the different values and for every
-row the place of its own among them, from 0. Different values that are objects may be written as `{"keys": {...},
-"order": [...]}`, a list as these for each of their keys and one of the keys that each object has. Fields with their
-default in all rows are left out.
+row the place of its own among them, from 0. Where these places are those of another column, its name stands for them:
+`"rows": "attack"`. Different values that are objects may be written as `{"keys": {...}, "order": [...]}`, a list as
+these for each of their keys and one of the keys that each object has. Fields with their default in all rows are left
+out.
 `iarbench.results.rows.read_rows` reads such lines as well as single rows.
 """
 
@@ -40,7 +41,7 @@ def ungrouped(found: dict[str, Any]) -> list[dict[str, Any]]:
     told = found.get("columns")
     if not isinstance(told, dict):
         return [found]
-    columns = {name: column for name, values in told.items() if (column := _column(values)) is not None}
+    columns = {name: column for name in told if (column := _column(_placed(name, told))) is not None}
     if len(columns) < len(told) or len({len(values) for values in columns.values()}) != 1:
         return [found]  # damaged, as whoever makes a row of it will say
     shared = {name: value for name, value in found.items() if name != "columns"}
@@ -65,7 +66,7 @@ def _lines(rows: Sequence[BaseModel]) -> list[str]:
     }
     if not own:
         return [_text(shared)] * len(rows)
-    return [_text({**shared, "columns": {name: _shorter(values) for name, values in own.items()}})]
+    return [_text({**shared, "columns": _places_once({name: _shorter(values) for name, values in own.items()})})]
 
 
 def _shorter(column: list[Any]) -> Any:
@@ -81,6 +82,26 @@ def _shorter(column: list[Any]) -> Any:
         by_key = {key: _shorter([value.get(key) for value in column]) for key in keys}
         ways.append({"keys": by_key, "order": _shorter([list(value) for value in column])})
     return min(ways, key=lambda told: len(_text(told)))
+
+
+def _places_once(columns: dict[str, Any]) -> dict[str, Any]:
+    """Columns as they are written, with the name of the first one that has the same places in place of its list."""
+    first: dict[tuple[int, ...], str] = {}
+    written: dict[str, Any] = {}
+    for name, told in columns.items():
+        same = first.setdefault(tuple(told["rows"]), name) if isinstance(told, dict) and "rows" in told else name
+        written[name] = told if same == name else {**told, "rows": same}
+    return written
+
+
+def _placed(name: str, columns: dict[str, Any]) -> Any:
+    """One column as it is written, with its own list of places."""
+    match columns[name]:
+        case {"values": values, "rows": str(other)}:
+            match columns.get(other):
+                case {"rows": list(rows)}:
+                    return {"values": values, "rows": rows}
+    return columns[name]
 
 
 def _column(told: Any) -> list[Any] | None:

@@ -40,6 +40,19 @@ def test_a_column_that_repeats_itself_is_written_by_its_different_values(tmp_pat
     assert read_rows(path) == rows
 
 
+def test_places_that_two_columns_share_are_written_once(tmp_path: Path) -> None:
+    one, two = ("noise0.05", "a" * 64), ("crop0.8+jpeg50", "b" * 64)
+    seen = [one, two, one, one, two]
+    rows = [row(attack=a, images_fingerprint=images, n_members=place) for place, (a, images) in enumerate(seen)]
+    (line,) = grouped_lines(rows)
+    columns = json.loads(line)["columns"]
+    assert columns["attack"] == {"values": [one[0], two[0]], "rows": [0, 1, 0, 0, 1]}
+    assert columns["images_fingerprint"] == {"values": ["a" * 64, "b" * 64], "rows": "attack"}
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n")
+    assert read_rows(path) == rows
+
+
 class Shares(BaseModel):
     """A row with an object."""
 
@@ -85,7 +98,9 @@ def test_another_target_is_another_line_and_one_row_or_equal_ones_need_no_column
         {"value": {"keys": {"a": 1.0}, "order": [["a"]]}},
         {"value": {"keys": {"a": [1.0], "b": [1.0, 2.0]}, "order": [["a"]]}},
         {"value": {"keys": {"a": [1.0]}, "order": [["b"]]}}, {"value": {"keys": {"a": [1.0]}, "order": ["a"]}},
-        {"value": {"values": {"keys": []}, "rows": [0]}},
+        {"value": {"values": {"keys": []}, "rows": [0]}}, {"value": {"values": [1.0], "rows": "value"}},
+        {"value": {"values": [1.0], "rows": "low"}}, {"value": {"values": [1.0], "rows": "low"}, "low": [1.0]},
+        {"value": {"values": [1.0], "rows": "low"}, "low": {"values": [1.0], "rows": [1]}},
     ],
 )  # fmt: skip
 def test_damaged_columns_are_no_rows_and_said_in_a_line(columns: object, tmp_path: Path) -> None:
