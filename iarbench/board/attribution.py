@@ -35,13 +35,7 @@ def attribution_data(batches: Sequence[Batch]) -> list[Json]:
             found.setdefault(key, []).append((row, batch))
     tables = [_Table(_latest(pairs)) for pairs in found.values()]
     tables.sort(key=lambda table: (table.sample.task, -table.sample.task_version, -table.n_images))
-    taken: dict[str, int] = {}
-    groups = []
-    for table in tables:
-        name = f"{table.sample.task}-v{table.sample.task_version}"
-        taken[name] = taken.get(name, 0) + 1
-        groups.append(table.data(name if taken[name] == 1 else f"{name}-{taken[name]}"))
-    return groups
+    return [table.data() for table in tables]
 
 
 def _images(rows: Iterable[AttributionRow]) -> dict[str, str]:
@@ -108,13 +102,13 @@ class _Table:
         """Attack -> PSNR and SSIM of what it left of the images, where that was measured."""
         return {row.attack: (row.psnr, row.ssim) for row in self.rows if row.psnr is not None}
 
-    def data(self, name: str) -> Json:
+    def data(self) -> Json:
         """The whole group."""
         named = [f"{subject} named" for subject in self.subjects]
         quality = QUALITY if self.quality else ()
         targets = max(len(row.targets) for row in self.rows)
         return {
-            "id": name,
+            "id": f"{self.sample.task}-v{self.sample.task_version}",
             "title": f"{self.sample.task}, version {self.sample.task_version}",
             "task": self.sample.task,
             "kind": "attribution",

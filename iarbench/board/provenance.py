@@ -79,7 +79,7 @@ class Group:
 
     @property
     def id(self) -> str:
-        """Fit for a link; differs from that of every other group."""
+        """Fit for a link. Groups on other images may share it; `iarbench.board.site` numbers these."""
         side = "" if self.attacked == "both" else f"-{self.attacked}"
         metrics = f"-metrics{self.metrics}" if self.metrics else ""
         part = f"-first{self.limit}" if self.limit else ""

@@ -9,11 +9,12 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TextIO
 
 from iarbench.board.attribution import attribution_data
-from iarbench.board.data import group_data
+from iarbench.board.data import Json, group_data
 from iarbench.board.gather import AnyRow, Batch
 from iarbench.board.groups import groups_of
 from iarbench.board.pages import render
@@ -62,7 +63,7 @@ def build(
     _check_free(out)
     check_assets()
     standings = standings_of(groups_of(batches), batches, progress)
-    groups = [*map(group_data, standings), *attribution_data(batches)]
+    groups = _own_links([*map(group_data, standings), *attribution_data(batches)])
     lines = "".join(f"{line}\n" for line in sorted({_line(row) for row in rows}))
     pages = render(groups, reported, len(rows), hashlib.sha256(lines.encode()).hexdigest())
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
@@ -75,8 +76,22 @@ def build(
         _move(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    entries = sum(len(group.get("entries", group["lines"])) for group in groups)
+    entries = sum(len(group["entries"] if "entries" in group else group["lines"]) for group in groups)
     return Built(out / "index.html", len(rows), entries, sum(name.startswith("detectors/") for name in pages))
+
+
+def _own_links(groups: Sequence[Json]) -> list[Json]:
+    """The groups, each with an `id` of its own: another of the same name ends in -2, -3 and so on."""
+    taken = {group["id"] for group in groups}
+    found: dict[str, Json] = {}
+    for group in groups:
+        name = group["id"]
+        if name in found:
+            numbered = (f"{name}-{number}" for number in count(2))
+            name = next(one for one in numbered if one not in taken)
+            taken.add(name)
+        found[name] = {**group, "id": name}
+    return list(found.values())
 
 
 def check_assets() -> None:

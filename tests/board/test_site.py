@@ -93,6 +93,14 @@ def test_same_rows_same_bytes_and_the_rows_come_along(tmp_path: Path) -> None:
     assert {"README.md", "CITATIONS.bib", "assets/vendor/echarts.LICENSE.txt"} <= first.keys()
 
 
+def test_groups_of_one_name_have_links_of_their_own(tmp_path: Path) -> None:
+    others = [Batch((row(detector=name, n_members=10, images_fingerprint=name),)) for name in ("mine", "yours")]
+    page = site.build([Batch(ROWS), *others], tmp_path / "site").index.read_text(encoding="utf-8")
+    links = re.findall(r'<section class="group" id="([^"]+)"', page)
+    assert links == ["toys-v1", "toys-v1-first10", "toys-v1-first10-2"]
+    assert re.findall(r'<li><a href="#(toys[^"]+)"', page) == links
+
+
 def test_an_older_board_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     index = built(tmp_path)
     (index.parent / "detectors" / "gone.html").write_text("old")
