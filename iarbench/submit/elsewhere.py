@@ -1,4 +1,5 @@
-"""Rows of a run that are on the board already: with equal numbers and scores they are counted where they stand.
+"""Rows of a run that are on the board already: with equal scores, and numbers equal but for rounding, they are counted
+where they stand.
 
 A run has more cells than those that are new: an attack suite brings `none` along, whose scores its transferred
 thresholds need. So the file of a submission's scores holds all of its run, and its record says which of the rows that
@@ -14,6 +15,7 @@ import pandas as pd
 
 from iarbench.errors import UserError
 from iarbench.submit.board import Board, Cell, Elsewhere, Submission, about
+from iarbench.submit.rounding import same
 from iarbench.submit.score_file import NAMED, read_index, read_scores
 
 OF_ITS_RUN = ("seconds_per_image", "iarbench_version", "submission", "source")
@@ -116,7 +118,7 @@ def _difference(row: Any, other: Any) -> str | None:
     """The first number in which two rows about the same differ; `other`: the one on the board."""
     for field, value in row:
         given = getattr(other, field)
-        if field not in OF_ITS_RUN and given != value:
+        if field not in OF_ITS_RUN and not same(given, value):
             return f"{about(row)}: {field} is {given} in {other.submission}, {value} here"
     return None
 

@@ -18,6 +18,7 @@ from iarbench.submit.board import Board, Cell, Submission, about, rows_digest
 from iarbench.submit.check_run import check_task, finished, incomplete
 from iarbench.submit.elsewhere import differences
 from iarbench.submit.keep import kept
+from iarbench.submit.rounding import same
 from iarbench.submit.score_file import read_index, read_scores
 from iarbench.task import Task
 
@@ -26,8 +27,8 @@ def verify_submission(board: Board, name: str) -> Iterator[str]:
     """What differs, a line each; none when its rows are what its stored scores give.
 
     Files are held against the digests in the submission's record, the record against its own, every row against the
-    same row computed anew (those that it counts on in another submission too), the images against the image set where
-    that is at hand.
+    same row computed anew (those that it counts on in another submission too) but for rounding, the stored rows to the
+    last bit against the record, the images against the image set where that is at hand.
     """
     try:
         submission = board.read(name)
@@ -106,7 +107,7 @@ def _rows(
 
 
 def _compare(rows: Sequence[Any], stored: Sequence[Any], where: str) -> Iterator[str]:
-    """Rows computed anew against stored ones, by what they are about."""
+    """Rows computed anew against stored ones, by what they are about; numbers but for rounding."""
     fresh = {about(row): row for row in rows}
     old = {about(row): row for row in stored}
     for name in old.keys() - fresh.keys():
@@ -118,7 +119,7 @@ def _compare(rows: Sequence[Any], stored: Sequence[Any], where: str) -> Iterator
     for name in sorted(old.keys() & fresh.keys()):
         for field, value in fresh[name]:
             given = getattr(old[name], field)
-            if given != value and field != "iarbench_version":
+            if not same(given, value) and field != "iarbench_version":
                 yield f"{where}: {name}: {field} is {given}, recomputed {value}"
                 break
 

@@ -147,6 +147,23 @@ def test_other_numbers_are_refused(folder: Path, capsys: pytest.CaptureFixture[s
     assert "differs" not in verify(folder, capsys)
 
 
+def test_numbers_that_another_processor_rounds_otherwise_are_equal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = Board(folder / "board")
+    alone = board.read(only_second(folder))
+    rows = [row.model_copy(update={"low": row.low and row.low * (1 - 1e-13)}) for row in board.rows_of(alone)]
+    assert rows != board.rows_of(alone)
+    board.write_rows("toys", rows)
+    board.write(alone.model_copy(update={"rows_sha256": rows_digest(rows)}).sealed())
+    capsys.readouterr()
+    assert submit(folder, "first") == 0
+    _, other, later = board_of(folder)
+    assert (other.id, [one.submission for one in later.elsewhere]) == (alone.id, [alone.id])
+    assert board.rows_of(other) == rows
+    assert "differs" not in verify(folder, capsys)
+
+
 def test_other_scores_behind_equal_numbers_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = only_second(folder)
     board = Board(folder / "board")

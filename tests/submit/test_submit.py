@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,16 @@ def change_row(folder: Path) -> str:
     return f"value is 0.123, recomputed {found}"
 
 
+def change_last_digit(folder: Path) -> str:
+    """Of a number that the scores give but for rounding."""
+    path = Board(folder / "board").rows_file("toys")
+    rows = read_rows(path)
+    place = next(n for n, row in enumerate(rows) if row.low)
+    rows[place] = rows[place].model_copy(update={"low": math.nextafter(rows[place].low, 0)})
+    Board(folder / "board").write_rows("toys", rows)
+    return f"{path}: the rows of {name_of(folder)} are not those that were submitted"
+
+
 def drop_row(folder: Path) -> str:
     path = Board(folder / "board").rows_file("toys")
     Board(folder / "board").write_rows("toys", read_rows(path)[1:])
@@ -125,7 +136,9 @@ def foreign_row(folder: Path) -> str:
     return f"{path}:{len(path.read_text().splitlines())} belongs to no submission"
 
 
-CHANGES = (change_score, change_row, drop_row, change_record, change_code, change_index, foreign_row)
+CHANGES = (
+    change_score, change_row, change_last_digit, drop_row, change_record, change_code, change_index, foreign_row,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES)
