@@ -52,9 +52,9 @@ def test_the_long_table_is_the_stored_result() -> None:
     ("part", "detectors", "attacks"),
     [
         ("strengths", ("quantloss",), STRENGTHS),
-        ("fusion", ("fusion",), ("none", "jpeg50")),
+        ("fusion", ("fusion",), ("none", "jpeg50", "noise0.05")),
         ("other", ("fusion", "quantloss"), ("contrast2", "webp60")),
-        ("searches", ("quantloss-moves", "quantloss-reference"), ("none",)),
+        ("searches", ("quantloss-moves", "quantloss-descent", "quantloss-reference"), ("none",)),
     ],
 )
 def test_tables_of_few_detectors_are_the_stored_results(

@@ -17,7 +17,8 @@ import torch
 from iarbench.detector import reads_condition
 from iarbench.device import AtOnce, resolve_device
 from iarbench.harness.asked import asked_for
-from iarbench.harness.batches import batch_size, be_exact, rebatched
+from iarbench.harness.batches import batch_size, be_exact, piece_size, rebatched
+from iarbench.harness.joined import asks, images, joined
 from iarbench.harness.load import Slab, prepared, slabs
 from iarbench.harness.plan import Job, Plan, Settings, still_missing
 from iarbench.harness.ready import Ready, make_ready
@@ -87,41 +88,63 @@ def _work_off(
     at_hand = ready or make_ready(jobs, plan, root, settings)
     preparation, weights = plan.task.spec.preparation, plan.weights_dir
 
-    def do(job: Job, pixels: Iterator[np.ndarray]) -> None:
-        columns = columns_of(job, at_hand)
-        told = any(reads_condition(cell.detector.kind) for cell in job.cells)
-        conditions = asked_for(plan.images, job.chunk.image_ids) if told else None
+    def do(group: Sequence[Job], pixels: Iterator[np.ndarray]) -> None:
+        first, ids = group[0], _image_ids(group)
+        columns = columns_of(first, at_hand)
+        told = any(reads_condition(cell.detector.kind) for cell in first.cells)
+        conditions = asked_for(plan.images, ids) if told else None
         done = 0
-        for batch in rebatched(pixels, batch_size(settings, job.image_size)):
+        for batch in rebatched(pixels, batch_size(settings, first.image_size)):
             score(columns, batch, settings, conditions and conditions[done : done + len(batch)])
             done += len(batch)
             advance(len(batch))
         for column in columns:
             column.check(settings)
-        for column in columns:
-            write_part(root, column.cell.part, column.scores, column.seconds, settings.device)
+        done = 0
+        for job in group:
+            own = slice(done, done + len(job.chunk))
+            done = own.stop
+            parts = {asks(cell): cell.part for cell in job.cells}
+            for column in columns:
+                scores = {name: values[own] for name, values in column.scores.items()}
+                write_part(root, parts[asks(column.cell)], scores, column.seconds[own], settings.device)
 
-    def cut(job: Job) -> Iterator[Slab]:
-        yield from slabs(job.chunk.image_ids, job.attack, job.image_size, preparation, weights)
+    def cut(group: Sequence[Job]) -> Iterator[Slab]:
+        first = group[0]
+        yield from slabs(_image_ids(group), first.attack, first.image_size, preparation, weights)
 
     # Every thread would compile anew.
     if settings.device == "cpu" and not settings.workers and not settings.compile:
-        ours = sorted(_only(jobs, ours=True), key=_size, reverse=True)  # short ones last: no thread waits long
-        side_by_side([partial(do, job, prepared(plan.images, cut(job), 0)) for job in ours])
+        groups = _joined(_only(jobs, ours=True), settings)
+        groups = sorted(groups, key=_size, reverse=True)  # short ones last: no thread waits long
+        side_by_side([partial(do, group, prepared(plan.images, cut(group), 0)) for group in groups])
         jobs = _only(jobs, ours=False)  # code of users may keep what it likes wherever it likes: one thread
-    everything = (slab for job in jobs for slab in cut(job))
+    everything = (slab for job in jobs for slab in cut([job]))
     pixels = prepared(plan.images, everything, settings.workers or 0, at_hand.pool)
     with closing(pixels):
         for job in jobs:
-            do(job, islice(pixels, sum(1 for _ in cut(job))))
+            do([job], islice(pixels, sum(1 for _ in cut([job]))))
+
+
+def _joined(jobs: Sequence[Job], settings: Settings) -> list[list[Job]]:
+    """Jobs of every size of images, small ones together."""
+    by_size: dict[int, list[Job]] = {}
+    for job in jobs:
+        by_size.setdefault(job.image_size, []).append(job)
+    threads = torch.get_num_threads()
+    return [group for size, same in by_size.items() for group in joined(same, piece_size(settings, size), threads)]
+
+
+def _image_ids(group: Sequence[Job]) -> tuple[str, ...]:
+    return tuple(name for job in group for name in job.chunk.image_ids)
 
 
 def _to_stderr(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def _size(job: Job) -> int:
-    return len(job.chunk) * len(job.cells)
+def _size(group: Sequence[Job]) -> int:
+    return images(group) * len(group[0].cells)
 
 
 def _only(jobs: Sequence[Job], *, ours: bool) -> list[Job]:
