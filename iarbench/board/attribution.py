@@ -107,12 +107,14 @@ class _Table:
         named = [f"{subject} named" for subject in self.subjects]
         quality = QUALITY if self.quality else ()
         targets = max(len(row.targets) for row in self.rows)
+        name = f"{self.sample.task}-v{self.sample.task_version}"
+        limit = max((batch.limit for _, batch in self.pairs if batch.limit), default=None)
         return {
-            "id": f"{self.sample.task}-v{self.sample.task_version}",
+            "id": f"{name}-first{limit}" if limit else name,
             "title": f"{self.sample.task}, version {self.sample.task_version}",
             "task": self.sample.task,
             "kind": "attribution",
-            "limit": max((batch.limit for _, batch in self.pairs if batch.limit), default=None),
+            "limit": limit,
             "about": f"{self.n_images} images of {targets} targets, and images of none of them",
             "attacks": self.attacks,
             "rates": [None if rate is None else f"{100 * rate:g}%" for rate in self.rates],

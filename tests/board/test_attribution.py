@@ -48,10 +48,15 @@ def test_ranks_numbers_and_the_matrix() -> None:
 
 
 def test_other_images_and_other_metrics_are_other_groups() -> None:
-    batches = [Batch(tuple(rows(0.5))), Batch(tuple(rows(0.9, images="few", **named("mine")))),
+    batches = [Batch(tuple(rows(0.5))), Batch(tuple(rows(0.9, images="few", **named("mine"))), limit=10),
                Batch(tuple(rows(0.6, metric_version=0)))]  # fmt: skip
     groups = attribution_data(batches)
     assert [len({line["entry"]["name"] for line in group["lines"]}) for group in groups] == [1, 1, 1]
+    assert sorted(group["id"] for group in groups) == [
+        "who-v1",
+        "who-v1",
+        "who-v1-first10",
+    ]  # equal: see `site`
 
 
 def test_the_users_row_counts_where_two_are_about_the_same() -> None:
