@@ -10,6 +10,7 @@ from iarbench.board.command_line import template
 from iarbench.board.data import QUALITY, Cell, Json, cell_of, number, page_of
 from iarbench.board.gather import Batch
 from iarbench.board.origin import origin
+from iarbench.board.provenance import link
 from iarbench.results.attribution.rows import CLOSED, EVERY, NONE, RANK1, AttributionRow
 from iarbench.results.attribution.settings import LEVELS
 from iarbench.results.attribution.view import Line, lines_of
@@ -107,10 +108,9 @@ class _Table:
         named = [f"{subject} named" for subject in self.subjects]
         quality = QUALITY if self.quality else ()
         targets = max(len(row.targets) for row in self.rows)
-        name = f"{self.sample.task}-v{self.sample.task_version}"
         limit = max((batch.limit for _, batch in self.pairs if batch.limit), default=None)
         return {
-            "id": f"{name}-first{limit}" if limit else name,
+            "id": link(f"{self.sample.task}-v{self.sample.task_version}", limit),
             "title": f"{self.sample.task}, version {self.sample.task_version}",
             "task": self.sample.task,
             "kind": "attribution",

@@ -56,6 +56,11 @@ class Line:
         return self.rows.get(AUROC if metric == AUROC else "matched")
 
 
+def link(name: str, limit: int | None) -> str:
+    """The `id` of a group that stands on the first `limit` images of each source; None: on all."""
+    return f"{name}-first{limit}" if limit else name
+
+
 @dataclass(frozen=True)
 class Group:
     """Entries of one version of a task on the same images."""
@@ -82,8 +87,7 @@ class Group:
         """Fit for a link. Groups on other images may share it; `iarbench.board.site` numbers these."""
         side = "" if self.attacked == "both" else f"-{self.attacked}"
         metrics = f"-metrics{self.metrics}" if self.metrics else ""
-        part = f"-first{self.limit}" if self.limit else ""
-        return f"{self.task}-v{self.version}{metrics}{side}{part}"
+        return link(f"{self.task}-v{self.version}{metrics}{side}", self.limit)
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TextIO
 
@@ -82,15 +82,11 @@ def build(
 
 def _own_links(groups: Sequence[Json]) -> list[Json]:
     """The groups, each with an `id` of its own: another of the same name ends in -2, -3 and so on."""
-    taken = {group["id"] for group in groups}
     found: dict[str, Json] = {}
     for group in groups:
-        name = group["id"]
-        if name in found:
-            numbered = (f"{name}-{number}" for number in count(2))
-            name = next(one for one in numbered if one not in taken)
-            taken.add(name)
-        found[name] = {**group, "id": name}
+        names = chain([group["id"]], (f"{group['id']}-{number}" for number in count(2)))
+        link = next(name for name in names if name not in found)
+        found[link] = {**group, "id": link}
     return list(found.values())
 
 

@@ -89,10 +89,10 @@ def _work_off(
     preparation, weights = plan.task.spec.preparation, plan.weights_dir
 
     def do(group: Sequence[Job], pixels: Iterator[np.ndarray]) -> None:
-        first, ids = group[0], _image_ids(group)
+        first = group[0]
         columns = columns_of(first, at_hand)
         told = any(reads_condition(cell.detector.kind) for cell in first.cells)
-        conditions = asked_for(plan.images, ids) if told else None
+        conditions = asked_for(plan.images, _image_ids(group)) if told else None
         done = 0
         for batch in rebatched(pixels, batch_size(settings, first.image_size)):
             score(columns, batch, settings, conditions and conditions[done : done + len(batch)])

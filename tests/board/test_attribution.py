@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+from iarbench.board import site
 from iarbench.board.attribution import attribution_data
 from iarbench.board.gather import Batch
 from iarbench.results.attribution.rows import AttributionRow
@@ -47,16 +50,15 @@ def test_ranks_numbers_and_the_matrix() -> None:
     assert lines["mine"]["command"].startswith("iarbench run --task who --detector mine --attack none")
 
 
-def test_other_images_and_other_metrics_are_other_groups() -> None:
+def test_other_images_and_other_metrics_are_other_groups(tmp_path: Path) -> None:
     batches = [Batch(tuple(rows(0.5))), Batch(tuple(rows(0.9, images="few", **named("mine"))), limit=10),
                Batch(tuple(rows(0.6, metric_version=0)))]  # fmt: skip
     groups = attribution_data(batches)
     assert [len({line["entry"]["name"] for line in group["lines"]}) for group in groups] == [1, 1, 1]
-    assert sorted(group["id"] for group in groups) == [
-        "who-v1",
-        "who-v1",
-        "who-v1-first10",
-    ]  # equal: see `site`
+    assert sorted(group["id"] for group in groups) == ["who-v1", "who-v1", "who-v1-first10"]
+    page = site.build(batches, tmp_path / "site").index.read_text(encoding="utf-8")
+    links = re.findall(r'<section class="group" id="([^"]+)"', page)
+    assert sorted(links) == ["who-v1", "who-v1-2", "who-v1-first10"]
 
 
 def test_the_users_row_counts_where_two_are_about_the_same() -> None:
